@@ -1,0 +1,105 @@
+// Making, resetting and preserving a machine. Its whole state is one range of linear memory plus the few globals that
+// `preserve` writes into it, so that a snapshot is a copy of bytes.
+
+import {
+  CONFIG_FEATURES,
+  CONFIG_FRAMES,
+  CONFIG_HEADER_SIZE,
+  CONFIG_IA_BITS,
+  CONFIG_KIND,
+  CONFIG_PAGE_SHIFT,
+  CONFIG_REGION_SIZE,
+  CONFIG_REGIONS,
+  HYP_MEMBLOCK_REGIONS,
+  KIND_PAGE_TABLE,
+  KIND_REPLAYED,
+} from "../abi/config";
+import { CREATE_GEOMETRY, CREATE_OK, CREATE_REGIONS, CREATE_TOO_LARGE, REGION_FRAMES } from "../abi/codes";
+import { iaBits, pageShift, setGeometry } from "../arch/geometry";
+import { reserveFrames } from "../memory/dram";
+import { heapLeft, heapTop, reserve, setHeapTop } from "../memory/heap";
+import { forgetChunks } from "../memory/journal";
+import { addRegion, beginRegions, countPages, reserveVmemmap } from "../memory/regions";
+import { limitReached, panicked, setVerdict } from "../memory/verdict";
+import { setFeatures } from "../pagetable/attributes";
+import { reserveWalkCache } from "../pagetable/walk-cache";
+import { createPkvm } from "../systems/pkvm/machine";
+import { startReplayed } from "../systems/pkvm/replayed";
+import { createLoneTable } from "./lone-table";
+
+const CONFIG_BYTES: usize = CONFIG_HEADER_SIZE + (HYP_MEMBLOCK_REGIONS + 1) * CONFIG_REGION_SIZE;
+// Preserved globals: 0 u32 panicked | 4 u32 limit | 8 u64 next guest frame of a replayed machine
+const PRESERVED_BYTES: usize = 32;
+
+/** Where the caller writes the configuration record. */
+export let configuration: usize = 0;
+/** One stage-2 table by itself. */
+export let isLoneTable: bool = false;
+
+let base: usize = 0;
+let preserved: usize = 0;
+
+export function configWindow(): usize {
+  if (configuration == 0) configuration = reserve(CONFIG_BYTES);
+  return configuration;
+}
+
+/** Builds the machine that the configuration window describes. CREATE_*; after an error there is no machine. */
+export function createMachine(): i32 {
+  if (base == 0) base = heapTop();
+  setHeapTop(base);
+  forgetChunks();
+  setVerdict(0, 0);
+  const config = configWindow();
+  isLoneTable = load<u32>(config, CONFIG_KIND) == KIND_PAGE_TABLE;
+  preserved = reserve(PRESERVED_BYTES);
+  if (!setGeometry(load<u32>(config, CONFIG_PAGE_SHIFT), load<u32>(config, CONFIG_IA_BITS))) return CREATE_GEOMETRY;
+  setFeatures(load<u32>(config, CONFIG_FEATURES));
+  const memory = createMemory(config);
+  if (memory != CREATE_OK) return memory;
+  const created = isLoneTable ? createLoneTable(config) : createPkvm(config);
+  if (created == CREATE_OK && load<u32>(config, CONFIG_KIND) == KIND_REPLAYED) startReplayed(preserved + 8);
+  return created;
+}
+
+function createMemory(config: usize): i32 {
+  const count = load<u32>(config, CONFIG_REGIONS) as i32;
+  if (count > HYP_MEMBLOCK_REGIONS || !beginRegions(count + 1)) return CREATE_REGIONS;
+  for (let i = 0; i < count; i++) {
+    const at = config + CONFIG_HEADER_SIZE + (i as usize) * CONFIG_REGION_SIZE;
+    if (!addRegion(load<u64>(at), load<u64>(at, 8), load<u32>(at, 16))) return CREATE_REGIONS;
+  }
+  // Table frames of a replayed machine lie behind everything an input address can reach.
+  const frames = load<u32>(config, CONFIG_FRAMES) as u64;
+  if (frames != 0 && !addFrames(frames)) return CREATE_REGIONS;
+  // 12 bytes a page for state and contents, and the tables that map it twice.
+  const pages = countPages();
+  if (pages > 1 << 28 || pages * 12 + ((pages * 8 * 9) >> 3) > (heapLeft() as u64)) return CREATE_TOO_LARGE;
+  if (!reserveVmemmap() || !reserveFrames() || !reserveWalkCache(pages)) return CREATE_TOO_LARGE;
+  return CREATE_OK;
+}
+
+function addFrames(frames: u64): bool {
+  const size = frames << pageShift;
+  const start = iaBits < 47 ? (1 as u64) << iaBits : ((1 as u64) << 48) - size;
+  return addRegion(start, size, REGION_FRAMES);
+}
+
+/** First byte of the machine's state. */
+export function stateBase(): usize {
+  return base;
+}
+
+/** Writes the globals that belong to the state into it; the number of bytes of the state. */
+export function preserve(): usize {
+  store<u32>(preserved, panicked);
+  store<u32>(preserved, limitReached, 4);
+  return heapTop() - base;
+}
+
+/** After `bytes` bytes were copied back to `stateBase`. */
+export function restore(bytes: usize): void {
+  setHeapTop(base + bytes);
+  forgetChunks();
+  setVerdict(load<u32>(preserved), load<u32>(preserved, 4));
+}

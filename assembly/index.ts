@@ -1,0 +1,90 @@
+// What the module exports. Layouts of all windows: abi/.
+
+import { BATCH_OPERATIONS, OPERATION_SIZE } from "./abi/operations";
+import { RESULT_SIZE } from "./abi/records";
+import { pageShift, pgdPages, startLevel } from "./arch/geometry";
+import { createMachine } from "./batch/machine";
+import { runBatch as run } from "./batch/execute";
+import { ensureFrame, frameOf } from "./memory/dram";
+import { heapTop, reserve } from "./memory/heap";
+import { pageOf } from "./memory/regions";
+import { refcount } from "./memory/vmemmap";
+import { limitReached } from "./memory/verdict";
+import { findVcpu, findVm, maxVms, vcpuSummary, vmAt, vmSummary } from "./systems/pkvm/vm";
+
+export { configWindow, preserve, restore, stateBase } from "./batch/machine";
+export { effectsHead } from "./batch/execute";
+export { dumpCapacity, dumpLeaves, dumpPageCount, dumpPages, dumpTables, dumpWindow, wordOf as pageWord } from "./batch/dump";
+
+let operations: usize = 0;
+let results: usize = 0;
+
+export function operationWindow(): usize {
+  if (operations == 0) operations = reserve(BATCH_OPERATIONS * OPERATION_SIZE);
+  return operations;
+}
+
+export function resultWindow(): usize {
+  if (results == 0) results = reserve(BATCH_OPERATIONS * RESULT_SIZE);
+  return results;
+}
+
+/** Builds the machine of the configuration window. CREATE_*. All windows lie below its state. */
+export function machineCreate(): i32 {
+  operationWindow();
+  resultWindow();
+  return createMachine();
+}
+
+/** Back to the state after machineCreate. */
+export function machineReset(): void {
+  createMachine();
+}
+
+/** Runs the first `count` records of the operation window. */
+export function runBatch(count: i32, recordEffects: i32): i32 {
+  return run(operationWindow(), resultWindow(), min(count, BATCH_OPERATIONS), recordEffects != 0);
+}
+
+/** The first limit of the simulator that was reached (LIMIT_*), 0 if none. */
+export function limit(): i32 {
+  return limitReached;
+}
+
+/** Bytes of linear memory in use. */
+export function memoryUsed(): usize {
+  return heapTop();
+}
+
+/** Linear address of a page's contents; 0 if it was never written or is no memory. */
+export function framePointer(pa: u64): usize {
+  const page = pageOf(pa >> pageShift);
+  return page == 0 ? 0 : frameOf(page);
+}
+
+/** The same, making room for contents; 0 if it is no memory. */
+export function frameForWrite(pa: u64): usize {
+  const page = pageOf(pa >> pageShift);
+  return page == 0 ? 0 : ensureFrame(page);
+}
+
+/** VM_STATE_* | protected << 8 | vCPUs << 16 | references << 32 of a slot; 0 for a free slot. */
+export function vmInfo(slot: u32): u64 {
+  if (slot >= maxVms) return 0;
+  const vm = vmAt(slot);
+  const references = vm.vmPage != 0 ? (refcount(vm.vmPage) as u64) << 32 : 0;
+  return vm.state == 0 ? 0 : vmSummary(vm) | references;
+}
+
+/** present | loaded << 1 | memcache pages << 8 | length of the host's list << 32; 0 if there is no such vCPU. */
+export function vcpuInfo(handle: u32, index: u32): u64 {
+  const vm = findVm(handle);
+  if (vm == null) return 0;
+  const vcpu = findVcpu(vm, index);
+  return vcpu == null ? 0 : vcpuSummary(vcpu) | ((vcpu.hostListLength as u64) << 32);
+}
+
+/** Start level | root pages << 8: the geometry the configuration led to. */
+export function geometry(): u32 {
+  return (startLevel as u32) | (pgdPages << 8);
+}

@@ -1,0 +1,168 @@
+// stage2_map and stage2_annotate: one visitor (kvm/hyp/pgtable.c:stage2_map_walker; reference 2.4, 2.5).
+
+import {
+  E2BIG,
+  EAGAIN,
+  EINVAL,
+  ENOMEM,
+  PANIC_PGTABLE_NULL_HOOK,
+  PANIC_STAGE2_MAP_IDENTITY,
+  REASON_ANNOTATION,
+  REASON_PERMS_ONLY,
+  REASON_TABLE_PAGES,
+} from "../abi/codes";
+import {
+  addressField,
+  INVALID_ANNOTATION,
+  INVALID_TYPE_SHIFT,
+  isExecutable,
+  isTable,
+  isValid,
+  PERMS,
+  SW,
+  TABLE,
+  TYPE,
+  TYPE_LOCKED,
+  VALID,
+} from "../arch/descriptor";
+import { granuleSize, isBlockLevel, pageMask, pageSize, pfnToPa } from "../arch/geometry";
+import { isMemoryRange, pfnOf } from "../memory/regions";
+import { panic, refuse } from "../memory/verdict";
+import { attributes, isNormal, PROT_RW, PROT_RWX, setAttributes } from "./attributes";
+import { freeUnlinked } from "./destroy";
+import { cleanMapped, flushIpa, flushTable, invalidateInstructions } from "./maintenance";
+import { allocateTablePage, childPage, FORCE_PTE, FORCE_PTE_BY_REGION, FREE_UNLINKED, IDMAP, setEntry, Stage2 } from "./stage2-table";
+import {
+  address,
+  end,
+  entry,
+  flags,
+  LEAF,
+  level,
+  old,
+  SKIP_BBM_TLBI,
+  SKIP_CMO,
+  start,
+  table,
+  TABLE_PRE,
+  tablePage,
+  visitPage,
+  walk,
+} from "./walk";
+
+// What is being mapped (struct stage2_map_data).
+let leafAttributes: u64 = 0;
+let physical: u64 = 0;
+let annotation: u64 = 0;
+let annotating: bool = false;
+let pagesOnly: bool = false;
+let mayAllocate: bool = false;
+
+/**
+ * kvm_pgtable_stage2_map: maps [addr, addr + size) to `phys`. What was mapped before an error stays mapped.
+ *
+ * @param prot PROT_* and SW bits
+ * @param allocate false = no memcache: any need for a table page fails
+ * @returns 0, -EINVAL, -EPERM, -ERANGE, -ENOMEM, or -EAGAIN where nothing but permissions would change
+ */
+export function stage2Map(pgt: Stage2, addr: u64, size: u64, phys: u64, prot: u64, allocate: bool, walkFlags: u32): i32 {
+  if (pgt.flags & IDMAP && addr != phys) return panic(PANIC_STAGE2_MAP_IDENTITY);
+  pagesOnly = forcesPages(pgt, addr, addr + size, prot);
+  const invalid = setAttributes(pgt, prot);
+  if (invalid != 0) return invalid;
+  leafAttributes = attributes;
+  physical = phys & ~pageMask;
+  annotating = false;
+  mayAllocate = allocate;
+  return run(pgt, addr, size, walkFlags);
+}
+
+/** kvm_pgtable_stage2_annotate: writes an invalid entry of `type` to every page of the range. */
+export function stage2Annotate(pgt: Stage2, addr: u64, size: u64, type: u64, annot: u64, allocate: bool): i32 {
+  if ((annot & ~INVALID_ANNOTATION) != 0 || type == 0 || type == TYPE_LOCKED) {
+    return refuse(EINVAL, REASON_ANNOTATION, annot, 0, type as u32);
+  }
+  annotation = annot | (type << INVALID_TYPE_SHIFT);
+  annotating = true;
+  pagesOnly = true;
+  mayAllocate = allocate;
+  return run(pgt, addr, size, 0);
+}
+
+// A page that has its level-3 table is one visit: the tables above it are no leaves of a page's size.
+function run(pgt: Stage2, addr: u64, size: u64, walkFlags: u32): i32 {
+  if (size == pageSize && (addr & pageMask) == 0 && walkFlags == 0 && visitPage(pgt, addr, LEAF | TABLE_PRE)) {
+    return visitLeaf();
+  }
+  return walk(pgt, addr, size, walkFlags | LEAF | TABLE_PRE, visit);
+}
+
+// The host maps blocks only with its default permissions (mem_protect.c:host_stage2_force_pte_cb).
+function forcesPages(pgt: Stage2, from: u64, to: u64, prot: u64): bool {
+  if (pgt.flags & FORCE_PTE) return true;
+  if (!(pgt.flags & FORCE_PTE_BY_REGION)) return false;
+  return prot != (isMemoryRange(from, to) ? PROT_RWX : PROT_RW);
+}
+
+function visit(kind: u32): i32 {
+  return kind == LEAF ? visitLeaf() : visitTable();
+}
+
+function visitLeaf(): i32 {
+  const ret = tryLeaf();
+  if (ret != -E2BIG) return ret;
+  if (!mayAllocate) return refuse(ENOMEM, REASON_TABLE_PAGES, address, 0, 0);
+  const child = allocateTablePage(table);
+  if (child == 0) return refuse(ENOMEM, REASON_TABLE_PAGES, address, 0, 0);
+  breakEntry();
+  setEntry(table, entry, tablePage, level, address, addressField(pfnToPa(pfnOf(child))) | TABLE);
+  return 0;
+}
+
+// A leaf takes the place of a whole table: the subtree goes when nothing points to it any more.
+function visitTable(): i32 {
+  const replaced = old;
+  const replacedLevel = level;
+  const ret = tryLeaf();
+  if (ret == -E2BIG) return 0;
+  if (ret != 0) return ret;
+  if (!(table.flags & FREE_UNLINKED)) return panic(PANIC_PGTABLE_NULL_HOOK);
+  return freeUnlinked(table, childPage(replaced), replacedLevel + 1, address);
+}
+
+// stage2_map_walker_try_leaf. -E2BIG: no leaf is allowed here.
+function tryLeaf(): i32 {
+  const granule = granuleSize(level);
+  const target = physical + (address - start);
+  if (!leafAllowed(granule, target)) return -E2BIG;
+  const leaf = annotating ? annotation : leafAttributes | addressField(target) | VALID | (level == 3 ? TYPE : 0);
+
+  if ((old & leaf & VALID) != 0 && ((old ^ leaf) & ~PERMS) == 0) {
+    return refuse(EAGAIN, REASON_PERMS_ONLY, address, 0, 0);
+  }
+  // Nothing the hardware looks at changes: no break, no invalidation, no cache maintenance.
+  if (((old ^ leaf) & ~SW) == 0) {
+    setEntry(table, entry, tablePage, level, address, leaf);
+    return 0;
+  }
+  breakEntry();
+  if (isValid(leaf) && !(flags & SKIP_CMO)) {
+    if (isNormal(table, leaf)) cleanMapped(table, leaf, level);
+    if (isExecutable(leaf)) invalidateInstructions(table, leaf, level);
+  }
+  setEntry(table, entry, tablePage, level, address, leaf);
+  return 0;
+}
+
+function leafAllowed(granule: u64, target: u64): bool {
+  if (level == 3) return true;
+  if (pagesOnly || !isBlockLevel(level)) return false;
+  return granule <= end - address && ((target | address) & (granule - 1)) == 0;
+}
+
+// Break before make: the invalidation between the two. The LOCKED entry is never seen, so it is not written.
+function breakEntry(): void {
+  if (flags & SKIP_BBM_TLBI) return;
+  if (isTable(old, level)) flushTable(table, address, level);
+  else if (isValid(old)) flushIpa(table, address, level);
+}

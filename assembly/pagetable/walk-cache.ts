@@ -1,0 +1,66 @@
+// Where the level-3 tables are: a direct-mapped cache from (VMID, IPA of the block) to the table's frame and page.
+// It cannot be told from a walk: an entry goes when its table page does. 16 bytes cover one table (2 MiB with 4 KiB pages).
+//
+//    0 u64 tag = (IPA >> blockShift) << 16 | VMID + 1 (0 = empty) | 8 u32 frame | 12 u32 page
+
+import { blockShift, startLevel } from "../arch/geometry";
+import { reserve } from "../memory/heap";
+import { isTable } from "../arch/descriptor";
+import { childPage, entryOffset, rootFrame, rootIndex, Stage2, tableFrame } from "./stage2-table";
+
+const SMALLEST: u32 = 256;
+const LARGEST: u32 = 65536;
+
+let cache: usize = 0;
+let mask: u64 = 0;
+
+/** The level-3 table page that the last successful `leafEntry` went through. */
+export let leafTable: usize = 0;
+
+/** Sizes the cache for `pages` pages of DRAM: two entries for each table that could map them. */
+export function reserveWalkCache(pages: u64): bool {
+  const tables = (pages << 12) >> blockShift;
+  let entries: u32 = SMALLEST;
+  while (entries < LARGEST && (entries as u64) < tables * 2) entries <<= 1;
+  mask = (entries - 1) as u64;
+  cache = reserve((entries as usize) << 4);
+  return cache != 0;
+}
+
+/**
+ * Address of the level-3 entry for `ipa` (within the IPA space), or 0 if no level-3 table covers it.
+ * Sets `leafTable`.
+ */
+export function leafEntry(table: Stage2, ipa: u64): usize {
+  const block = ipa >> blockShift;
+  const tag = (block << 16) | ((table.vmid + 1) as u64);
+  const line = cache + ((((block + (table.vmid as u64) * 977) & mask) << 4) as usize);
+  if (load<u64>(line) == tag) {
+    leafTable = load<u32>(line, 12) as usize;
+    return (load<u32>(line, 8) as usize) + entryOffset(ipa, 3);
+  }
+  return walkToLeafTable(table, ipa, line, tag);
+}
+
+function walkToLeafTable(table: Stage2, ipa: u64, line: usize, tag: u64): usize {
+  let frame = rootFrame(table, rootIndex(ipa));
+  let page: usize = 0;
+  for (let level = startLevel; level < 3; level++) {
+    const descriptor = load<u64>(frame + entryOffset(ipa, level));
+    if (!isTable(descriptor, level)) return 0;
+    page = childPage(descriptor);
+    frame = tableFrame(page);
+  }
+  store<u64>(line, tag);
+  store<u32>(line, frame as u32, 8);
+  store<u32>(line, page as u32, 12);
+  leafTable = page;
+  return frame + entryOffset(ipa, 3);
+}
+
+/** The level-3 table at `ipa` is being taken out of use. */
+export function forgetLeafTable(table: Stage2, ipa: u64): void {
+  const block = ipa >> blockShift;
+  const line = cache + ((((block + (table.vmid as u64) * 977) & mask) << 4) as usize);
+  if (load<u64>(line) == ((block << 16) | ((table.vmid + 1) as u64))) store<u64>(line, 0);
+}

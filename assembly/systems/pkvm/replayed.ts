@@ -1,0 +1,148 @@
+// Machines rebuilt from a trace's snapshot: pages and leaves are set one by one, VMs come into being when an operation
+// names them. A trace shows neither which pages hold tables nor how full a memcache is, so table frames are the
+// simulator's own (a region behind DRAM) and the memcache check sees what the trace implies.
+
+import { LIMIT_FRAMES, NOPAGE, OWNED } from "../../abi/codes";
+import { VM_STATE_FREE, VM_STATE_LIVE } from "../../abi/records";
+import { addressField, isTable, TABLE } from "../../arch/descriptor";
+import { pfnToPa, pgdPages, startLevel } from "../../arch/geometry";
+import { pushMemcache } from "../../memory/memcache";
+import { pageOf, pfnOf } from "../../memory/regions";
+import { reachLimit, refuse } from "../../memory/verdict";
+import { setHostState, setHypState, setRefcount, setShareCount } from "../../memory/vmemmap";
+import { stage2Destroy } from "../../pagetable/destroy";
+import { hypMapPage, PAGE_HYP } from "../../pagetable/hyp-stage1";
+import {
+  allocateTablePage,
+  childPage,
+  entryOffset,
+  rootFrame,
+  rootIndex,
+  rootPage,
+  setEntry,
+  tableFrame,
+} from "../../pagetable/stage2-table";
+import { getLeaf, leaf, leafLevel } from "../../pagetable/walk";
+import { memcacheMinimum } from "./checks";
+import { initGuestTable } from "./lifecycle";
+import { guestFrames, guestFramesEnd, hostTable } from "./machine";
+import { addVcpu, findVcpu, setVmState, slotOf, Vcpu, Vm } from "./vm";
+
+/** A vCPU 0 has the table pages it may need, a vCPU 1 never has any. */
+const FILLED: u32 = 0;
+const EMPTY: u32 = 1;
+
+let usedVcpu: u32 = FILLED;
+// u64: next guest frame never used, in linear memory to be part of snapshots.
+let nextFrame: usize = 0;
+
+/** After the machine was made: guests' frames start at the bottom. */
+export function startReplayed(counter: usize): void {
+  nextFrame = counter;
+  store<u64>(nextFrame, guestFrames);
+}
+
+function takeFrames(pages: u64): u64 {
+  const pfn = (load<u64>(nextFrame) + pages - 1) & ~(pages - 1);
+  if (pfn + pages > guestFramesEnd) {
+    reachLimit(LIMIT_FRAMES);
+    return 0;
+  }
+  store<u64>(nextFrame, pfn + pages);
+  return pfn;
+}
+
+/** Whether CHK_MC finds table pages for the operations that follow: 0 = none. The fill level is not in a trace. */
+export function replayedSetMemcache(handle: u32, pages: u32): void {
+  usedVcpu = pages == 0 ? EMPTY : FILLED;
+}
+
+/** The VM a trace names; made if it does not exist. Null for a handle that no slot has. */
+export function replayedVm(handle: u32): Vm | null {
+  const vm = slotOf(handle);
+  if (vm == null || vm.state == VM_STATE_LIVE) return vm;
+  const root = vm.table.root == 0 ? takeFrames(pgdPages) : 0;
+  if (vm.table.root == 0) {
+    if (root == 0) return null;
+    initGuestTable(vm, root);
+  }
+  setVmState(vm, VM_STATE_LIVE, false, 2);
+  if (findVcpu(vm, FILLED) == null) addVcpu(vm, FILLED);
+  if (findVcpu(vm, EMPTY) == null) addVcpu(vm, EMPTY);
+  return vm;
+}
+
+/** Its vCPU, with as many table pages as the memcache check and the deepest walk can want. */
+export function replayedVcpu(handle: u32): Vcpu | null {
+  const vm = replayedVm(handle);
+  if (vm == null) return null;
+  const vcpu = findVcpu(vm, usedVcpu);
+  if (vcpu == null || usedVcpu == EMPTY) return vcpu;
+  while (vcpu.memcache.pages < memcacheMinimum()) {
+    const pfn = takeFrames(1);
+    if (pfn == 0) break;
+    pushMemcache(vcpu.memcache, pageOf(pfn));
+  }
+  return vcpu;
+}
+
+/** The guest table of a handle goes: a new VM is about to use the handle. */
+export function replayedDropVm(handle: u32): void {
+  const vm = slotOf(handle);
+  if (vm == null || vm.state == VM_STATE_FREE) return;
+  stage2Destroy(vm.table);
+  setVmState(vm, VM_STATE_FREE, false, 0);
+}
+
+/** Sets `pages` pages to the states and counts of a snapshot. EL2's own pages get their linear-map entries. */
+export function replayedSetPages(pfn: u64, pages: u64, host: i32, hyp: i32, shares: u32, references: u32): void {
+  for (let i: u64 = 0; i < pages; i++) {
+    const page = pageOf(pfn + i);
+    if (page == 0) return;
+    if (host != OWNED) setHostState(page, host);
+    if (hyp == NOPAGE && shares == 0) continue;
+    setHypState(page, hyp);
+    setShareCount(page, shares);
+    setRefcount(page, references);
+    if ((hyp == OWNED || references != 0) && !hypMapPage(pfnToPa(pfn + i), PAGE_HYP)) reachLimit(LIMIT_FRAMES);
+  }
+}
+
+/** Sets one entry of the host's table, making the tables above it; descriptor 0 makes the tables alone. */
+export function replayedSetHostLeaf(ipa: u64, level: i32, descriptor: u64): void {
+  let page = rootPage(hostTable, rootIndex(ipa));
+  let frame = rootFrame(hostTable, rootIndex(ipa));
+  for (let at = startLevel; at < level; at++) {
+    const entry = frame + entryOffset(ipa, at);
+    if (!isTable(load<u64>(entry), at)) {
+      const child = allocateTablePage(hostTable);
+      if (child == 0) {
+        reachLimit(LIMIT_FRAMES);
+        return;
+      }
+      setEntry(hostTable, entry, page, at, ipa, addressField(pfnToPa(pfnOf(child))) | TABLE);
+    }
+    page = childPage(load<u64>(entry));
+    frame = tableFrame(page);
+  }
+  setEntry(hostTable, frame + entryOffset(ipa, level), page, level, ipa, descriptor);
+}
+
+/** Looks up the host's entry for `ipa`; what it is stands in foundDescriptor and foundLevel. */
+export function replayedHostLeaf(ipa: u64): void {
+  getLeaf(hostTable, ipa);
+}
+
+/** The same in the table of a VM; false if it has none. */
+export function replayedGuestLeaf(handle: u32, ipa: u64): bool {
+  const vm = slotOf(handle);
+  return vm != null && vm.state == VM_STATE_LIVE && getLeaf(vm.table, ipa) == 0;
+}
+
+export function foundDescriptor(): u64 {
+  return leaf;
+}
+
+export function foundLevel(): i32 {
+  return leafLevel;
+}

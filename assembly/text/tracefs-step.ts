@@ -1,0 +1,254 @@
+// One recorded step on the model: the line's fields become an operation record, the operation runs, and what the line says
+// came out of it is compared with the model (traces README: mem_op, host_mem_abort).
+
+import {
+  FIELD_CNT,
+  FIELD_GUEST,
+  FIELD_HOST,
+  FIELD_HYP,
+  FIELD_PANIC,
+  FIELD_RET,
+  FIELD_SIZE,
+  FIELD_START,
+  REFUSED_ARGUMENTS,
+  REPORT_STEPS,
+  REPORT_STEPS_DIVERGED,
+  STATE_UNKNOWN,
+  STEP_CNT,
+  STEP_GFN,
+  STEP_GUEST,
+  STEP_HOST,
+  STEP_HYP,
+  STEP_LENGTH,
+  STEP_LINE,
+  STEP_NR,
+  STEP_OPERATION,
+  STEP_PFN,
+  STEP_RET,
+  STEP_VM,
+  TRACEFS_INPUT,
+  TRACEFS_LIMIT,
+  TRACEFS_PANICKED,
+  TRACEFS_REFUSED,
+} from "../abi/tracefs";
+import { EEXIST, EHWPOISON, ENOMEM, EPERM, REASON_GUEST_POISONED } from "../abi/codes";
+import {
+  GUEST_SHARE_HOST,
+  GUEST_UNSHARE_HOST,
+  HOST_ABORT,
+  HOST_DONATE_GUEST,
+  HOST_DONATE_HYP,
+  HOST_FORCE_RECLAIM_PAGE_GUEST,
+  HOST_RECLAIM_PAGE_GUEST,
+  HOST_SHARE_FFA,
+  HOST_SHARE_GUEST,
+  HOST_SHARE_HYP,
+  HOST_UNSHARE_FFA,
+  HOST_UNSHARE_GUEST,
+  HOST_UNSHARE_HYP,
+  HYP_DONATE_HOST,
+  HYP_PIN_SHARED_MEM,
+  HYP_UNPIN_SHARED_MEM,
+  OPERATION_A,
+  OPERATION_B,
+  OPERATION_C,
+  OPERATION_CODE,
+  OPERATION_D,
+  OPERATION_SIZE,
+  OPERATION_VM,
+} from "../abi/operations";
+import {
+  ABORT_MAPPED,
+  ABORT_SPURIOUS,
+  RESULT_REASON,
+  RESULT_RET,
+  RESULT_SIZE,
+  RESULT_STATUS,
+  STATUS_INVALID,
+  STATUS_LIMIT,
+  STATUS_OK,
+  STATUS_PANICKED,
+} from "../abi/records";
+import { pfnToPa } from "../arch/geometry";
+import { execute } from "../batch/execute";
+import {
+  guestStateOf,
+  hostStateOf,
+  hypStateOf,
+  lastAbortOutcome,
+  lastAbortSize,
+  lastAbortStart,
+  refcountOf,
+  shareCountOf,
+} from "../systems/pkvm/queries";
+import { replayedSetMemcache } from "../systems/pkvm/replayed";
+import { count, noteDivergence, refuse } from "./tracefs-report";
+
+/** pfn of a step that found no page. */
+export const PFN_UNKNOWN: u64 = 0xf_ffff_ffff_ffff;
+
+/** The operation record and the result of the step run last. */
+export const record: usize = memory.data(OPERATION_SIZE, 8);
+export const result: usize = memory.data(RESULT_SIZE, 8);
+
+/** KVM_PGTABLE_PROT_R | W | X: the trace does not say with which permissions a page was shared. */
+const RWX: u64 = 15;
+/** More table pages than any mapping needs. */
+const PLENTY: u32 = 1024;
+
+// Where the model and the line first differ.
+let expected: u64 = 0;
+let found: u64 = 0;
+
+/** Whether the function takes exactly one page. */
+export function isOnePage(operation: i32): bool {
+  switch (operation) {
+    case HOST_DONATE_HYP:
+    case HYP_DONATE_HOST:
+    case HOST_SHARE_FFA:
+    case HOST_UNSHARE_FFA:
+    case HYP_PIN_SHARED_MEM:
+    case HYP_UNPIN_SHARED_MEM:
+    case HOST_SHARE_GUEST:
+    case HOST_UNSHARE_GUEST:
+      return false;
+    default:
+      return true;
+  }
+}
+
+/** Runs `step`, number `seq`, and compares. TRACEFS_INPUT if the replay can go on. */
+export function runStep(step: usize, seq: u64): i32 {
+  prepareRecord(step);
+  execute(record, result);
+  const status = load<u16>(result, RESULT_STATUS);
+  if (status != STATUS_OK) return stopAt(step, seq, status);
+  const field = load<u8>(step, STEP_OPERATION) == HOST_ABORT ? compareAbort(step) : compareOperation(step);
+  count(REPORT_STEPS);
+  if (field != 0) diverge(step, seq, field);
+  return TRACEFS_INPUT;
+}
+
+function diverge(step: usize, seq: u64, field: i32): void {
+  count(REPORT_STEPS_DIVERGED);
+  noteDivergence(load<u32>(step, STEP_LINE), load<u8>(step, STEP_OPERATION), seq, field, expected, found, 0);
+}
+
+function stopAt(step: usize, seq: u64, status: u32): i32 {
+  if (status == STATUS_INVALID) {
+    refuse(REFUSED_ARGUMENTS, load<u32>(step, STEP_LINE), seq, 0);
+    return TRACEFS_REFUSED;
+  }
+  if (status == STATUS_LIMIT) return TRACEFS_LIMIT;
+  count(REPORT_STEPS);
+  expected = 0;
+  found = load<u16>(result, RESULT_REASON);
+  diverge(step, seq, FIELD_PANIC);
+  return TRACEFS_PANICKED;
+}
+
+function prepareRecord(step: usize): void {
+  const operation: i32 = load<u8>(step, STEP_OPERATION);
+  const pfn = load<u64>(step, STEP_PFN);
+  const gfn = load<u64>(step, STEP_GFN);
+  const nr = load<u64>(step, STEP_NR);
+  memory.fill(record, 0, OPERATION_SIZE);
+  store<u16>(record, operation, OPERATION_CODE);
+  store<u16>(record, load<u32>(step, STEP_VM) as u16, OPERATION_VM);
+  switch (operation) {
+    case HOST_ABORT:
+      return prepareAbort(step);
+    case HYP_PIN_SHARED_MEM:
+    case HYP_UNPIN_SHARED_MEM:
+      return setArguments(pfnToPa(pfn), pfnToPa(pfn + nr));
+    case HOST_SHARE_GUEST:
+      setTablePages(step);
+      store<u64>(record, nr, OPERATION_C);
+      store<u64>(record, RWX, OPERATION_D);
+      return setArguments(pfn, gfn);
+    case HOST_DONATE_GUEST:
+      setTablePages(step);
+      return setArguments(pfn, gfn);
+    case HOST_UNSHARE_GUEST:
+      return setArguments(gfn, nr);
+    case HOST_SHARE_HYP:
+    case HOST_UNSHARE_HYP:
+      return setArguments(pfn, 0);
+    case GUEST_SHARE_HOST:
+    case GUEST_UNSHARE_HOST:
+    case HOST_RECLAIM_PAGE_GUEST:
+      return setArguments(gfn, 0);
+    case HOST_FORCE_RECLAIM_PAGE_GUEST:
+      store<u16>(record, 0, OPERATION_VM); // EL2 finds the VM in the host's annotation
+      return setArguments(pfnToPa(pfn), 0);
+    default:
+      return setArguments(pfn, nr);
+  }
+}
+
+function setArguments(a: u64, b: u64): void {
+  store<u64>(record, a, OPERATION_A);
+  store<u64>(record, b, OPERATION_B);
+}
+
+// How many table pages the vCPU's memcache holds is not in the trace, but -ENOMEM says that they were too few (CHK_MC).
+function setTablePages(step: usize): void {
+  const handle = load<u32>(step, STEP_VM);
+  replayedSetMemcache(handle, load<i32>(step, STEP_RET) == -ENOMEM ? 0 : PLENTY);
+}
+
+// The line has the IPA that EL2 found, by whichever way. HPFAR_EL2 bits 43:4 are IPA bits 51:12; where EL2 would have used
+// the AT instruction instead, the address it translates is made the IPA itself. SPSR is not in the trace: EL0.
+function prepareAbort(step: usize): void {
+  const ipa = load<u64>(step, STEP_PFN);
+  const esr = load<u64>(step, STEP_GFN);
+  setArguments(esr, 0);
+  store<u64>(record, hasFaultIpa(esr) ? load<u64>(step, STEP_NR) : ipa, OPERATION_C);
+  store<u64>(record, (ipa >> 12) << 4, OPERATION_D);
+}
+
+/** Whether HPFAR_EL2 holds the address of this fault (reference pkvm-el2 section 4.1). */
+function hasFaultIpa(esr: u64): bool {
+  const status = (esr & 0x3f) as u32;
+  const walk = (esr & 0x80) != 0; // S1PTW
+  return status < 12 || (status < 16 && walk) || status == 0x29 || status == 0x2b;
+}
+
+function differs(recorded: u64, modelled: u64): bool {
+  expected = recorded;
+  found = modelled;
+  return recorded != modelled;
+}
+
+function compareOperation(step: usize): i32 {
+  const operation: i32 = load<u8>(step, STEP_OPERATION);
+  if (differs(load<i32>(step, STEP_RET) as u64, innerResult(operation) as u64)) return FIELD_RET;
+  const pfn = load<u64>(step, STEP_PFN);
+  if (pfn != PFN_UNKNOWN) {
+    const host = load<u8>(step, STEP_HOST);
+    if (host != STATE_UNKNOWN && differs(host, hostStateOf(pfn) as u64)) return FIELD_HOST;
+    const hyp = load<u8>(step, STEP_HYP);
+    if (hyp != STATE_UNKNOWN && differs(hyp, hypStateOf(pfn) as u64)) return FIELD_HYP;
+    const pins = operation == HYP_PIN_SHARED_MEM || operation == HYP_UNPIN_SHARED_MEM;
+    if (differs(load<u64>(step, STEP_CNT), pins ? refcountOf(pfn) : shareCountOf(pfn))) return FIELD_CNT;
+  }
+  const guest = load<u8>(step, STEP_GUEST);
+  if (guest == STATE_UNKNOWN) return 0;
+  const state = guestStateOf(load<u32>(step, STEP_VM), load<u64>(step, STEP_GFN));
+  return differs(guest, state as u64) ? FIELD_GUEST : 0;
+}
+
+// The trace has what the function found; its caller turns "poisoned" into success (reference pkvm-el2 section 3.10).
+function innerResult(operation: i32): i32 {
+  const poisoned = operation == HOST_RECLAIM_PAGE_GUEST && load<u16>(result, RESULT_REASON) == REASON_GUEST_POISONED;
+  return poisoned ? -EHWPOISON : load<i32>(result, RESULT_RET);
+}
+
+function compareAbort(step: usize): i32 {
+  const outcome = lastAbortOutcome();
+  const ret = outcome == ABORT_MAPPED ? 0 : outcome == ABORT_SPURIOUS ? -EEXIST : -EPERM;
+  if (differs(load<i32>(step, STEP_RET) as u64, ret as u64)) return FIELD_RET;
+  if (ret != 0) return 0;
+  if (differs(load<u64>(step, STEP_CNT), lastAbortStart())) return FIELD_START;
+  return differs(load<u64>(step, STEP_LENGTH), lastAbortSize()) ? FIELD_SIZE : 0;
+}
