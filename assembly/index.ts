@@ -4,17 +4,64 @@ import { BATCH_OPERATIONS, OPERATION_SIZE } from "./abi/operations";
 import { RESULT_SIZE } from "./abi/records";
 import { pageShift, pgdPages, startLevel } from "./arch/geometry";
 import { createMachine } from "./batch/machine";
+import { lookUpLeaves } from "./batch/dump";
+import { dumpWindow as reserveDumpWindow } from "./batch/dump";
 import { runBatch as run } from "./batch/execute";
 import { ensureFrame, frameOf } from "./memory/dram";
 import { heapTop, reserve } from "./memory/heap";
 import { pageOf } from "./memory/regions";
 import { refcount } from "./memory/vmemmap";
-import { limitReached } from "./memory/verdict";
+import { limitReached, panicked } from "./memory/verdict";
 import { findVcpu, findVm, maxVms, vcpuSummary, vmAt, vmSummary } from "./systems/pkvm/vm";
 
-export { configWindow, preserve, restore, stateBase } from "./batch/machine";
+export { beginRestore, configWindow, finishRestore, snapshotBase, snapshotSize } from "./batch/machine";
 export { effectsHead } from "./batch/execute";
-export { dumpCapacity, dumpLeaves, dumpPageCount, dumpPages, dumpTables, dumpWindow, wordOf as pageWord } from "./batch/dump";
+export {
+  dumpCapacity,
+  dumpLeaves,
+  dumpPageCount,
+  dumpPages,
+  dumpTables,
+  dumpWindow,
+  entryPointer,
+  findLeaf,
+  hypEntryPointer,
+  leafDescriptor,
+  pagePointer,
+  wordOf as pageWord,
+} from "./batch/dump";
+export {
+  checkInvariants,
+  violationExpected,
+  violationFound,
+  violationSubject,
+} from "./systems/pkvm/invariants";
+export {
+  tracefsConfig,
+  tracefsEndInput,
+  tracefsFilled,
+  tracefsLastRecord,
+  tracefsLastResult,
+  tracefsLastStep,
+  tracefsOpen,
+  tracefsReport,
+  tracefsRoom,
+  tracefsRun,
+  tracefsSpace,
+  tracefsStart,
+  tracefsStopAt,
+} from "./text/tracefs";
+export {
+  traceBegin,
+  traceDefineKey,
+  traceDefineName,
+  traceJudge,
+  traceRun,
+  traceShapes,
+  traceStatus,
+  traceStep,
+  traceWindow,
+} from "./text/freehold-trace";
 
 let operations: usize = 0;
 let results: usize = 0;
@@ -29,10 +76,26 @@ export function resultWindow(): usize {
   return results;
 }
 
+/** Leaf look-ups in one table: `count` IPAs of 8 bytes in the operation window, their descriptors to the result window. */
+export function lookupLeaves(handle: u32, count: i32): i32 {
+  return lookUpLeaves(handle, operationWindow(), resultWindow(), min(count, BATCH_OPERATIONS)) ? 1 : 0;
+}
+
+/** How many of the first `count` results are not 0: checks a batch without reading it. */
+export function countRefused(count: i32): i32 {
+  const first = resultWindow();
+  let refused = 0;
+  for (let i: usize = 0; i < (count as usize); i++) {
+    if (load<i32>(first + i * RESULT_SIZE) != 0) refused++;
+  }
+  return refused;
+}
+
 /** Builds the machine of the configuration window. CREATE_*. All windows lie below its state. */
 export function machineCreate(): i32 {
   operationWindow();
   resultWindow();
+  reserveDumpWindow();
   return createMachine();
 }
 
@@ -46,8 +109,13 @@ export function runBatch(count: i32, recordEffects: i32): i32 {
   return run(operationWindow(), resultWindow(), min(count, BATCH_OPERATIONS), recordEffects != 0);
 }
 
+/** The assertion at which EL2 stopped (PANIC_*), 0 while it runs. */
+export function panickedCode(): i32 {
+  return panicked;
+}
+
 /** The first limit of the simulator that was reached (LIMIT_*), 0 if none. */
-export function limit(): i32 {
+export function limitCode(): i32 {
   return limitReached;
 }
 

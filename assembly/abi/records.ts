@@ -68,7 +68,7 @@ export const EFFECT_VM: i32 = 13;
 export const EFFECT_VCPU: i32 = 14;
 /** host_abort: level = ABORT_*; before = ipa resolved, after = injected ESR_EL1; extra = granule bytes mapped, address = its start. */
 export const EFFECT_ABORT: i32 = 15;
-/** guest_hvc: flags bit 0 = address holds ELR advance (signed); x0..x3 follow in two EFFECT_REGISTERS. */
+/** guest_hvc: address = change of the return address (signed); x0..x3 follow in two EFFECT_REGISTERS. */
 export const EFFECT_HVC: i32 = 16;
 /** address = x0 or x2, before = x1 or x3 (the second record has level 2). */
 export const EFFECT_REGISTERS: i32 = 17;

@@ -8,7 +8,9 @@ import { iaSize, indexMask, levelShift, pgdPages, startLevel } from "../arch/geo
 import { reserve } from "../memory/heap";
 import { pageOf, regionAt, regionCount, vmemmap, vmemmapPages, pfnOf } from "../memory/regions";
 import { pageWord } from "../memory/vmemmap";
-import { childPage, rootFrame, rootIndex, Stage2, tableFrame } from "../pagetable/stage2-table";
+import { hypEntry } from "../pagetable/hyp-stage1";
+import { childPage, entryOffset, rootFrame, rootIndex, Stage2, tableFrame } from "../pagetable/stage2-table";
+import { getLeaf, leaf, leafLevel } from "../pagetable/walk";
 import { hostTable } from "../systems/pkvm/machine";
 import { slotOf } from "../systems/pkvm/vm";
 import { loneTable } from "./lone-table";
@@ -151,6 +153,51 @@ function addTable(ipa: u64, level: i32, isRoot: bool): bool {
   store<u32>(filled, isRoot ? 1 : 0, 12);
   filled += DUMP_TABLE_SIZE;
   written++;
+  return true;
+}
+
+/** Looks up the entry for `ipa`: its level, -1 if there is no such table or no such address. */
+export function findLeaf(handle: u32, ipa: u64): i32 {
+  const table = tableOf(handle);
+  return table != null && getLeaf(table, ipa) == 0 ? leafLevel : -1;
+}
+
+/** The descriptor that the last findLeaf ended at. */
+export function leafDescriptor(): u64 {
+  return leaf;
+}
+
+/** Linear address of a page's vmemmap word, 0 where there is no memory: for debuggers, and tests that plant faults. */
+export function pagePointer(pfn: u64): usize {
+  return pageOf(pfn);
+}
+
+/** Linear address of the entry at which a walk of `ipa` ends, 0 if there is none. */
+export function entryPointer(handle: u32, ipa: u64): usize {
+  const table = tableOf(handle);
+  if (table == null || getLeaf(table, ipa) != 0) return 0;
+  let frame = rootFrame(table, rootIndex(ipa));
+  for (let level = startLevel; level < leafLevel; level++) {
+    frame = tableFrame(childPage(load<u64>(frame + entryOffset(ipa, level))));
+  }
+  return frame + entryOffset(ipa, leafLevel);
+}
+
+/** Linear address of EL2's linear-map entry for a page, 0 if no table reaches it. */
+export function hypEntryPointer(pa: u64): usize {
+  return hypEntry(pa);
+}
+
+/**
+ * `count` leaf look-ups: IPAs of 8 bytes each at `from`, descriptors of 8 bytes each to `to` (0 beyond the IPA space).
+ * False if there is no such table.
+ */
+export function lookUpLeaves(handle: u32, from: usize, to: usize, count: i32): bool {
+  const table = tableOf(handle);
+  if (table == null) return false;
+  for (let i: usize = 0; i < (count as usize) << 3; i += 8) {
+    store<u64>(to + i, getLeaf(table, load<u64>(from + i)) == 0 ? leaf : 0);
+  }
   return true;
 }
 

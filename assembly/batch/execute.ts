@@ -14,6 +14,7 @@ import {
   RESULT_FOUND,
   RESULT_REASON,
   RESULT_RET,
+  RESULT_SIZE,
   RESULT_STATUS,
   RESULT_SUBJECT,
   STATUS_INVALID,
@@ -42,6 +43,7 @@ import {
   stage2TestClearYoung,
   stage2WriteProtect,
 } from "../pagetable/update";
+import { runFastLane } from "../systems/pkvm/fast-lane";
 import { hostShareFfa, hostUnshareFfa } from "../systems/pkvm/ffa";
 import { guestHvc, guestShareHost, guestUnshareHost } from "../systems/pkvm/guest-host";
 import { hostAbort } from "../systems/pkvm/host-abort";
@@ -133,22 +135,34 @@ export function runBatch(operations: usize, results: usize, count: i32, recordEf
   const end = operations + (count as usize) * Op.OPERATION_SIZE;
   let result = results;
   for (let rec = operations; rec < end; rec += Op.OPERATION_SIZE) {
-    if (recordEffects) recordEffect(EFFECT_OPERATION, 0, 0, (rec - operations) / Op.OPERATION_SIZE, 0, 0, 0);
-    execute(rec, result);
-    result += 24;
+    if (recordEffects) {
+      recordEffect(EFFECT_OPERATION, 0, 0, (rec - operations) / Op.OPERATION_SIZE, 0, 0, 0);
+    } else if (!isLoneTable) {
+      const next = runFastLane(rec, end, result);
+      result += ((next - rec) / Op.OPERATION_SIZE) * RESULT_SIZE;
+      rec = next;
+      if (rec == end) break;
+    }
+    executeVerb(rec, result);
+    result += RESULT_SIZE;
   }
   return count;
 }
 
 /** Runs one operation and writes its result. */
 export function execute(rec: usize, result: usize): void {
+  const ordinary = !recording && !isLoneTable && runFastLane(rec, rec + Op.OPERATION_SIZE, result) != rec;
+  if (!ordinary) executeVerb(rec, result);
+}
+
+function executeVerb(rec: usize, result: usize): void {
   if (panicked != 0) {
     writeStatus(result, 0, panicked, STATUS_PANICKED);
     return;
   }
   clearRefusal();
   const ret = recording ? dispatchRecorded(rec) : dispatch(rec);
-  if (ret >= PANICKED && (panicked | limitReached | (ret == PANICKED ? 1 : 0)) == 0 && reason == 0) {
+  if ((panicked | limitReached | reason) == 0 && ret != INVALID) {
     store<i32>(result, ret, RESULT_RET);
     store<u32>(result, 0, RESULT_REASON);
     return;
@@ -405,6 +419,11 @@ function dispatchLoneTable(op: i32, rec: usize): i32 {
     default:
       return INVALID;
   }
+}
+
+/** For callers of `execute`: records (or does not record) the effects of what follows, from an empty journal on. */
+export function beginEffects(on: i32): void {
+  startRecording(on != 0);
 }
 
 export { recorded as effectsHead };

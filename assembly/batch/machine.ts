@@ -1,5 +1,5 @@
 // Making, resetting and preserving a machine. Its whole state is one range of linear memory plus the few globals that
-// `preserve` writes into it, so that a snapshot is a copy of bytes.
+// `snapshotSize` writes into it, so that a snapshot is a copy of bytes.
 
 import {
   CONFIG_FEATURES,
@@ -23,6 +23,7 @@ import { addRegion, beginRegions, countPages, reserveVmemmap } from "../memory/r
 import { limitReached, panicked, setVerdict } from "../memory/verdict";
 import { setFeatures } from "../pagetable/attributes";
 import { reserveWalkCache } from "../pagetable/walk-cache";
+import { prepareFastLane } from "../systems/pkvm/fast-lane";
 import { createPkvm } from "../systems/pkvm/machine";
 import { startReplayed } from "../systems/pkvm/replayed";
 import { createLoneTable } from "./lone-table";
@@ -58,6 +59,7 @@ export function createMachine(): i32 {
   const memory = createMemory(config);
   if (memory != CREATE_OK) return memory;
   const created = isLoneTable ? createLoneTable(config) : createPkvm(config);
+  if (created == CREATE_OK && !isLoneTable) prepareFastLane();
   if (created == CREATE_OK && load<u32>(config, CONFIG_KIND) == KIND_REPLAYED) startReplayed(preserved + 8);
   return created;
 }
@@ -86,19 +88,25 @@ function addFrames(frames: u64): bool {
 }
 
 /** First byte of the machine's state. */
-export function stateBase(): usize {
+export function snapshotBase(): usize {
   return base;
 }
 
 /** Writes the globals that belong to the state into it; the number of bytes of the state. */
-export function preserve(): usize {
+export function snapshotSize(): usize {
   store<u32>(preserved, panicked);
   store<u32>(preserved, limitReached, 4);
   return heapTop() - base;
 }
 
-/** After `bytes` bytes were copied back to `stateBase`. */
-export function restore(bytes: usize): void {
+/** Makes room for `bytes` bytes of state; the caller then copies them to `snapshotBase`. False if they do not fit. */
+export function beginRestore(bytes: usize): bool {
+  setHeapTop(base);
+  return reserve(bytes) != 0;
+}
+
+/** After the bytes were copied back. */
+export function finishRestore(bytes: usize): void {
   setHeapTop(base + bytes);
   forgetChunks();
   setVerdict(load<u32>(preserved), load<u32>(preserved, 4));

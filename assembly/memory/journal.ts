@@ -41,7 +41,7 @@ let chunk: usize = 0;
 /** Starts a batch: forgets the effects of the one before. */
 export function startRecording(on: bool): void {
   recording = on;
-  if (first != 0) store<u32>(first, 0, 4);
+  for (let at = first; at != 0 && load<u32>(at, 4) != 0; at = load<u32>(at) as usize) store<u32>(at, 0, 4);
   chunk = first;
 }
 

@@ -30,6 +30,7 @@ let currentFirstPfn: u64 = 0;
 let currentPages: u64 = 0;
 let currentWords: usize = 0;
 let currentMapped: bool = false; // memory that is not NOMAP
+let currentIsMemory: bool = false; // not a frame region
 
 // Where findMemoryRange ended.
 export let rangeStart: u64 = 0;
@@ -72,6 +73,17 @@ export function countPages(): u64 {
   return pages;
 }
 
+/** The largest region of ordinary memory: where nearly every page of a trace is. */
+export function mainRegion(): Region | null {
+  let largest: Region | null = null;
+  for (let i = 0; i < regionCount; i++) {
+    const region = regionAt(i);
+    if (region.flags & (MEMBLOCK_NOMAP | REGION_FRAMES)) continue;
+    if (largest == null || region.pages > largest.pages) largest = region;
+  }
+  return largest;
+}
+
 /** Lays the vmemmap over the regions. The caller has checked that it fits. */
 export function reserveVmemmap(): bool {
   vmemmapPages = countPages() as u32;
@@ -101,6 +113,7 @@ function select(pfn: u64): bool {
   currentPages = region.pages;
   currentWords = region.words;
   currentMapped = (region.flags & (MEMBLOCK_NOMAP | REGION_FRAMES)) == 0;
+  currentIsMemory = (region.flags & REGION_FRAMES) == 0;
   return true;
 }
 
@@ -153,5 +166,8 @@ export function isMemory(address: u64): bool {
 
 /** range_is_memory: both ends in the same region. */
 export function isMemoryRange(start: u64, end: u64): bool {
+  const first = (start >> pageShift) - currentFirstPfn;
+  const last = ((end - 1) >> pageShift) - currentFirstPfn;
+  if (first <= last && last < currentPages && currentIsMemory) return true;
   return findMemoryRange(start) != null && end - 1 >= rangeStart && end - 1 < rangeEnd;
 }

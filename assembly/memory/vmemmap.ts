@@ -27,15 +27,17 @@ export function hypState(page: usize): i32 {
   return ((load<u8>(page, STATES) as i32) >> 4) ^ NOPAGE;
 }
 
+// Written as bytes and halves of the word; the whole word is read only for the journal, because a wide load that
+// follows a narrow store to the same word waits for it.
 export function setHostState(page: usize, state: i32): void {
-  const before = load<u64>(page);
-  store<u8>(page, (((before >> 24) as i32) & 0xf0) | state, STATES);
+  const before = recording ? load<u64>(page) : 0;
+  store<u8>(page, ((load<u8>(page, STATES) as i32) & 0xf0) | state, STATES);
   if (recording) recordPage(page, before);
 }
 
 export function setHypState(page: usize, state: i32): void {
-  const before = load<u64>(page);
-  store<u8>(page, (((before >> 24) as i32) & 0x0f) | ((state ^ NOPAGE) << 4), STATES);
+  const before = recording ? load<u64>(page) : 0;
+  store<u8>(page, ((load<u8>(page, STATES) as i32) & 0x0f) | ((state ^ NOPAGE) << 4), STATES);
   if (recording) recordPage(page, before);
 }
 
@@ -44,7 +46,7 @@ export function shareCount(page: usize): u32 {
 }
 
 export function setShareCount(page: usize, count: u32): void {
-  const before = load<u64>(page);
+  const before = recording ? load<u64>(page) : 0;
   store<u32>(page, count, SHARES);
   if (recording) recordPage(page, before);
 }
@@ -78,7 +80,7 @@ export function decrementRefcount(page: usize): i32 {
 
 // Only the count of a page EL2 borrows is an effect: it is the number of pins.
 function changeRefcount(page: usize, count: u32): void {
-  const before = load<u64>(page);
+  const before = recording ? load<u64>(page) : 0;
   store<u16>(page, count as u16);
   if (recording && hypState(page) == SHARED_BORROWED) recordPage(page, before);
 }

@@ -100,13 +100,19 @@ function unmapBelow(page: usize, level: i32, pa: u64): bool {
 
 /** The linear-map leaf of a page, 0 if it is not mapped. */
 export function hypLeaf(pa: u64): u64 {
+  const entry = hypEntry(pa);
+  return entry == 0 ? 0 : load<u64>(entry);
+}
+
+/** Linear address of the level-3 entry for a page, 0 if no table covers it. */
+export function hypEntry(pa: u64): usize {
   let page = root;
   for (let level = hypStartLevel(); level < 3; level++) {
     const descriptor = load<u64>(frameOf(page) + entryIndex(pa, level));
     if (!isTable(descriptor, level)) return 0;
     page = childPage(descriptor);
   }
-  return load<u64>(frameOf(page) + entryIndex(pa, 3));
+  return frameOf(page) + entryIndex(pa, 3);
 }
 
 /** Whether a linear-map leaf lets EL2 write. */

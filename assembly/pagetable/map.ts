@@ -26,6 +26,7 @@ import {
   VALID,
 } from "../arch/descriptor";
 import { granuleSize, isBlockLevel, pageMask, pageSize, pfnToPa } from "../arch/geometry";
+import { recording } from "../memory/journal";
 import { isMemoryRange, pfnOf } from "../memory/regions";
 import { panic, refuse } from "../memory/verdict";
 import { attributes, isNormal, PROT_RW, PROT_RWX, setAttributes } from "./attributes";
@@ -46,9 +47,9 @@ import {
   table,
   TABLE_PRE,
   tablePage,
-  visitPage,
   walk,
 } from "./walk";
+import { leafTable, pageEntry } from "./walk-cache";
 
 // What is being mapped (struct stage2_map_data).
 let leafAttributes: u64 = 0;
@@ -67,14 +68,18 @@ let mayAllocate: bool = false;
  */
 export function stage2Map(pgt: Stage2, addr: u64, size: u64, phys: u64, prot: u64, allocate: bool, walkFlags: u32): i32 {
   if (pgt.flags & IDMAP && addr != phys) return panic(PANIC_STAGE2_MAP_IDENTITY);
-  pagesOnly = forcesPages(pgt, addr, addr + size, prot);
   const invalid = setAttributes(pgt, prot);
   if (invalid != 0) return invalid;
+  const at = size == pageSize && walkFlags == 0 ? pageEntry(pgt, addr) : 0;
+  if (at != 0) {
+    return installLeaf(pgt, at, leafTable, 3, addr, attributes | addressField(phys) | VALID | TYPE, 0);
+  }
   leafAttributes = attributes;
   physical = phys & ~pageMask;
   annotating = false;
+  pagesOnly = forcesPages(pgt, addr, addr + size, prot);
   mayAllocate = allocate;
-  return run(pgt, addr, size, walkFlags);
+  return walk(pgt, addr, size, walkFlags | LEAF | TABLE_PRE, visit);
 }
 
 /** kvm_pgtable_stage2_annotate: writes an invalid entry of `type` to every page of the range. */
@@ -83,18 +88,12 @@ export function stage2Annotate(pgt: Stage2, addr: u64, size: u64, type: u64, ann
     return refuse(EINVAL, REASON_ANNOTATION, annot, 0, type as u32);
   }
   annotation = annot | (type << INVALID_TYPE_SHIFT);
+  const at = size == pageSize ? pageEntry(pgt, addr) : 0;
+  if (at != 0) return installLeaf(pgt, at, leafTable, 3, addr, annotation, 0);
   annotating = true;
   pagesOnly = true;
   mayAllocate = allocate;
-  return run(pgt, addr, size, 0);
-}
-
-// A page that has its level-3 table is one visit: the tables above it are no leaves of a page's size.
-function run(pgt: Stage2, addr: u64, size: u64, walkFlags: u32): i32 {
-  if (size == pageSize && (addr & pageMask) == 0 && walkFlags == 0 && visitPage(pgt, addr, LEAF | TABLE_PRE)) {
-    return visitLeaf();
-  }
-  return walk(pgt, addr, size, walkFlags | LEAF | TABLE_PRE, visit);
+  return walk(pgt, addr, size, LEAF | TABLE_PRE, visit);
 }
 
 // The host maps blocks only with its default permissions (mem_protect.c:host_stage2_force_pte_cb).
@@ -114,7 +113,7 @@ function visitLeaf(): i32 {
   if (!mayAllocate) return refuse(ENOMEM, REASON_TABLE_PAGES, address, 0, 0);
   const child = allocateTablePage(table);
   if (child == 0) return refuse(ENOMEM, REASON_TABLE_PAGES, address, 0, 0);
-  breakEntry();
+  breakEntry(table, level, address, old, flags);
   setEntry(table, entry, tablePage, level, address, addressField(pfnToPa(pfnOf(child))) | TABLE);
   return 0;
 }
@@ -132,26 +131,28 @@ function visitTable(): i32 {
 
 // stage2_map_walker_try_leaf. -E2BIG: no leaf is allowed here.
 function tryLeaf(): i32 {
-  const granule = granuleSize(level);
   const target = physical + (address - start);
-  if (!leafAllowed(granule, target)) return -E2BIG;
+  if (!leafAllowed(granuleSize(level), target)) return -E2BIG;
   const leaf = annotating ? annotation : leafAttributes | addressField(target) | VALID | (level == 3 ? TYPE : 0);
+  return installLeaf(table, entry, tablePage, level, address, leaf, flags);
+}
 
-  if ((old & leaf & VALID) != 0 && ((old ^ leaf) & ~PERMS) == 0) {
-    return refuse(EAGAIN, REASON_PERMS_ONLY, address, 0, 0);
-  }
+// Where a leaf is allowed: nothing, software bits only, or break before make with the maintenance of the new mapping.
+function installLeaf(pgt: Stage2, at: usize, page: usize, atLevel: i32, addr: u64, leaf: u64, walkFlags: u32): i32 {
+  const before = load<u64>(at);
+  const change = before ^ leaf;
+  if ((before & leaf & VALID) != 0 && (change & ~PERMS) == 0) return refuse(EAGAIN, REASON_PERMS_ONLY, addr, 0, 0);
   // Nothing the hardware looks at changes: no break, no invalidation, no cache maintenance.
-  if (((old ^ leaf) & ~SW) == 0) {
-    setEntry(table, entry, tablePage, level, address, leaf);
-    return 0;
-  }
-  breakEntry();
-  if (isValid(leaf) && !(flags & SKIP_CMO)) {
-    if (isNormal(table, leaf)) cleanMapped(table, leaf, level);
-    if (isExecutable(leaf)) invalidateInstructions(table, leaf, level);
-  }
-  setEntry(table, entry, tablePage, level, address, leaf);
+  if ((change & ~SW) != 0 && recording) maintain(pgt, atLevel, addr, before, leaf, walkFlags);
+  setEntry(pgt, at, page, atLevel, addr, leaf);
   return 0;
+}
+
+function maintain(pgt: Stage2, atLevel: i32, addr: u64, before: u64, leaf: u64, walkFlags: u32): void {
+  breakEntry(pgt, atLevel, addr, before, walkFlags);
+  if (!isValid(leaf) || walkFlags & SKIP_CMO) return;
+  if (isNormal(pgt, leaf)) cleanMapped(pgt, leaf, atLevel);
+  if (isExecutable(leaf)) invalidateInstructions(pgt, leaf, atLevel);
 }
 
 function leafAllowed(granule: u64, target: u64): bool {
@@ -161,8 +162,8 @@ function leafAllowed(granule: u64, target: u64): bool {
 }
 
 // Break before make: the invalidation between the two. The LOCKED entry is never seen, so it is not written.
-function breakEntry(): void {
-  if (flags & SKIP_BBM_TLBI) return;
-  if (isTable(old, level)) flushTable(table, address, level);
-  else if (isValid(old)) flushIpa(table, address, level);
+function breakEntry(pgt: Stage2, atLevel: i32, addr: u64, before: u64, walkFlags: u32): void {
+  if (walkFlags & SKIP_BBM_TLBI) return;
+  if (isTable(before, atLevel)) flushTable(pgt, addr, atLevel);
+  else if (isValid(before)) flushIpa(pgt, addr, atLevel);
 }

@@ -1,12 +1,13 @@
 // stage2_unmap (kvm/hyp/pgtable.c:stage2_unmap_walker; reference 2.6).
 
 import { isTable, isValid } from "../arch/descriptor";
-import { pageMask, pageSize } from "../arch/geometry";
+import { pageSize } from "../arch/geometry";
+import { recording } from "../memory/journal";
 import { hasFwb, hasTlbRange, isNormal } from "./attributes";
 import { cleanUnmapped, flushIpa, flushIpaUnknownLevel, flushRange } from "./maintenance";
 import { childPage, freeTablePage, isEmptyTable, setEntry, Stage2 } from "./stage2-table";
-import { address, entry, LEAF, level, old, table, TABLE_POST, tablePage, visitPage, walk } from "./walk";
-import { forgetLeafTable } from "./walk-cache";
+import { address, entry, LEAF, level, old, table, TABLE_POST, tablePage, walk } from "./walk";
+import { forgetLeafTable, leafTable, pageEntry } from "./walk-cache";
 
 /**
  * Empties [addr, addr + size): leaves, annotations, and the tables that become empty, never the root.
@@ -14,15 +15,12 @@ import { forgetLeafTable } from "./walk-cache";
  */
 export function stage2Unmap(pgt: Stage2, addr: u64, size: u64): i32 {
   let ret = 0;
-  const onePage = size == pageSize && (addr & pageMask) == 0;
-  if (onePage && visitPage(pgt, addr, LEAF | TABLE_POST)) {
-    unmapLeaf();
-    // The walk that frees finds the leaf gone and only comes by the tables above it.
-    if (isEmptyTable(tablePage)) ret = walk(pgt, addr, size, LEAF | TABLE_POST, visit);
-  } else {
-    ret = walk(pgt, addr, size, LEAF | TABLE_POST, visit);
-  }
-  if (defersFlush() && size != 0) flushRange(pgt, addr, size);
+  const at = size == pageSize ? pageEntry(pgt, addr) : 0;
+  const page = leafTable;
+  if (at != 0) removeLeaf(pgt, at, page, 3, addr);
+  // The walk that frees finds the leaf gone and only comes by the tables above it.
+  if (at == 0 || isEmptyTable(page)) ret = walk(pgt, addr, size, LEAF | TABLE_POST, visit);
+  if (recording && defersFlush() && size != 0) flushRange(pgt, addr, size);
   return ret;
 }
 
@@ -33,17 +31,17 @@ function defersFlush(): bool {
 
 function visit(kind: u32): i32 {
   if (kind == TABLE_POST) unmapTable();
-  else unmapLeaf();
+  else removeLeaf(table, entry, tablePage, level, address);
   return 0;
 }
 
-function unmapLeaf(): void {
-  const removed = old;
+function removeLeaf(pgt: Stage2, at: usize, page: usize, atLevel: i32, addr: u64): void {
+  const removed = load<u64>(at);
   if (removed == 0) return;
-  setEntry(table, entry, tablePage, level, address, 0);
-  if (!isValid(removed)) return;
-  if (!defersFlush()) flushIpa(table, address, level);
-  if (isNormal(table, removed)) cleanUnmapped(table, removed, level);
+  setEntry(pgt, at, page, atLevel, addr, 0);
+  if (!recording || !isValid(removed)) return;
+  if (!defersFlush()) flushIpa(pgt, addr, atLevel);
+  if (isNormal(pgt, removed)) cleanUnmapped(pgt, removed, atLevel);
 }
 
 function unmapTable(): void {

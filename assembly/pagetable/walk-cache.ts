@@ -3,7 +3,7 @@
 //
 //    0 u64 tag = (IPA >> blockShift) << 16 | VMID + 1 (0 = empty) | 8 u32 frame | 12 u32 page
 
-import { blockShift, startLevel } from "../arch/geometry";
+import { blockShift, iaSize, pageMask, startLevel } from "../arch/geometry";
 import { reserve } from "../memory/heap";
 import { isTable } from "../arch/descriptor";
 import { childPage, entryOffset, rootFrame, rootIndex, Stage2, tableFrame } from "./stage2-table";
@@ -40,6 +40,11 @@ export function leafEntry(table: Stage2, ipa: u64): usize {
     return (load<u32>(line, 8) as usize) + entryOffset(ipa, 3);
   }
   return walkToLeafTable(table, ipa, line, tag);
+}
+
+/** As `leafEntry` for what a call asks for: 0 also for an address that is no page of the IPA space. */
+export function pageEntry(table: Stage2, addr: u64): usize {
+  return addr >= iaSize || (addr & pageMask) != 0 ? 0 : leafEntry(table, addr);
 }
 
 function walkToLeafTable(table: Stage2, ipa: u64, line: usize, tag: u64): usize {

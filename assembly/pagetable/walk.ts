@@ -5,7 +5,7 @@ import { isTable } from "../arch/descriptor";
 import { granuleSize, iaSize, indexMask, levelShift, pageMask, startLevel } from "../arch/geometry";
 import { refuse } from "../memory/verdict";
 import { childPage, entryOffset, rootFrame, rootIndex, rootPage, Stage2, tableFrame } from "./stage2-table";
-import { leafEntry, leafTable } from "./walk-cache";
+import { leafEntry } from "./walk-cache";
 
 // Walk flags (enum kvm_pgtable_walk_flags).
 export const LEAF: u32 = 1;
@@ -131,20 +131,4 @@ export function getLeaf(pgt: Stage2, ipa: u64): i32 {
     frame = tableFrame(childPage(leaf));
   }
   return 0;
-}
-
-/** Sets the visit context to the level-3 entry of one page, as a walk of that page would; false if it has no table. */
-export function visitPage(pgt: Stage2, ipa: u64, walkFlags: u32): bool {
-  const at = leafEntry(pgt, ipa);
-  if (at == 0) return false;
-  table = pgt;
-  flags = walkFlags;
-  start = ipa;
-  address = ipa;
-  end = ipa + pageMask + 1;
-  tablePage = leafTable;
-  entry = at;
-  level = 3;
-  old = load<u64>(at);
-  return true;
 }

@@ -48,8 +48,8 @@ export function nameValue(kind: i32, at: usize, length: u32): i32 {
   while (true) {
     const entry = entryAt(index);
     const found = load<u64>(entry, ENTRY_TAG);
-    if (found == tag && sameName(entry, at, length)) return load<i32>(entry, ENTRY_VALUE);
     if (found == 0) return NO_NAME;
+    if (found == tag && sameName(entry, at, length)) return load<i32>(entry, ENTRY_VALUE);
     index = (index + 1) % ENTRIES;
   }
 }
@@ -69,12 +69,13 @@ function hashOf(at: usize, length: u32, tag: u64): u32 {
   return (((ends ^ tag) * HASH) >> (64 - ENTRY_BITS)) as u32;
 }
 
+// Whether the first `length` characters are equal, sixteen at a time.
 function sameName(entry: usize, at: usize, length: u32): bool {
-  while (length > 8) {
-    if (load<u64>(entry) != load<u64>(at)) return false;
-    entry += 8;
-    at += 8;
-    length -= 8;
-  }
-  return load<u64>(entry) == leading(load<u64>(at), length);
+  if (length <= 16) return differences(entry, at) << (32 - length) == 0;
+  if (length <= 32) return (differences(entry, at) | (differences(entry + 16, at + 16) << (48 - length))) == 0;
+  return memory.compare(entry, at, length as usize) == 0;
+}
+
+function differences(entry: usize, at: usize): u32 {
+  return i8x16.bitmask(i8x16.ne(v128.load(entry), v128.load(at)));
 }

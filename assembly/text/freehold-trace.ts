@@ -19,21 +19,24 @@ import { pageShift } from "../arch/geometry";
 import { execute } from "../batch/execute";
 import { reserve } from "../memory/heap";
 import { guestStateOf, hostStateOf, hypStateOf } from "../systems/pkvm/queries";
-import { NO_NAME, addName, createDictionary, nameValue } from "./dictionary";
+import { addName } from "./dictionary";
+import {
+  clearLine,
+  clearSlots,
+  createLineTables,
+  defineKey,
+  pagesAt,
+  readObject,
+  refusedSlot,
+  seen,
+  slotValue,
+} from "./freehold-line";
 import * as json from "./json";
-import { SLACK, firstMark, hexDigits, hexValue, marksOf, number } from "./scan";
+import { SLACK, number } from "./scan";
 
 const NEWLINE: i32 = 0x0a;
-const QUOTE: i32 = 0x22;
 const COMMA: i32 = 0x2c;
-const ZERO: u32 = 0x30;
-const COLON: i32 = 0x3a;
-const OPEN_BRACKET: i32 = 0x5b;
 const CLOSE_BRACKET: i32 = 0x5d;
-const OPEN_BRACE: i32 = 0x7b;
-const CLOSE_BRACE: i32 = 0x7d;
-/** `true`, as a little-endian u32. */
-const TRUE: u32 = 0x65757274;
 
 const OP: u64 = 1 << abi.SLOT_OP;
 const RET: u64 = 1 << abi.SLOT_RET;
@@ -46,9 +49,6 @@ const RESET: u64 = 1 << abi.SLOT_RESET;
 const MC_PAGES: u64 = 1 << abi.SLOT_MC_PAGES;
 const STATES: u64 = HOST | HYP | GUEST;
 
-const slots: usize = memory.data(512, 16);
-const maxima: usize = memory.data(512, 16);
-const types: usize = memory.data(64, 16);
 const shapes: usize = memory.data(2048, 16);
 const status: usize = memory.data(128, 16);
 const record: usize = status + abi.TRACE_RECORD;
@@ -57,14 +57,10 @@ const push: usize = memory.data(64, 16); // the record and the result of one pag
 const pushResult: usize = push + operation.OPERATION_SIZE;
 
 let window: usize = 0;
-/** The keys of the line, by slot. */
-let seen: u64 = 0;
-/** Behind the `[` of the line's mc_pages. */
-let pagesAt: usize = 0;
 
 /** Where the text goes: TEXT_WINDOW bytes, reserved at the first call; 0 if there is no memory. Call it before a machine is made. */
 export function traceWindow(): usize {
-  if (window == 0 && createDictionary()) window = reserve((abi.TEXT_WINDOW as usize) + SLACK);
+  if (window == 0 && createLineTables()) window = reserve((abi.TEXT_WINDOW as usize) + SLACK);
   return window;
 }
 
@@ -85,8 +81,7 @@ export function traceDefineName(kind: i32, length: i32, value: i32): bool {
 
 /** Sets the TYPE_* and the largest value of a key. */
 export function traceDefineKey(slot: i32, type: i32, maximum: u64): void {
-  store<u8>(types + (slot as usize), type);
-  store<u64>(maxima + ((slot as usize) << 3), maximum);
+  defineKey(slot, type, maximum);
 }
 
 /** Starts a new trace: all counts from 0. The first line that `traceRun` sees is line `lines` + 1 of the file. */
@@ -159,7 +154,7 @@ function readLine(at: usize): i32 {
     end = json.skipSpace(end);
     if (load<u8>(end) != NEWLINE) return refuseLine(abi.REFUSED_TRAILING, end);
   } else {
-    seen = 0;
+    clearLine();
   }
   if (end - at > (abi.LINE_MAX as usize)) return refuseLine(abi.REFUSED_LENGTH, at);
   store<u32>(status, (end as u32) + 1, abi.TRACE_NEXT);
@@ -177,148 +172,15 @@ function refuseLine(code: i32, at: usize): i32 {
 function refused(): i32 {
   store<i32>(status, json.refusal, abi.TRACE_REFUSAL);
   store<u32>(status, json.refusedAt as u32, abi.TRACE_REFUSED_AT);
+  store<i32>(status, refusedSlot, abi.TRACE_SLOT);
   return abi.STOP_REFUSED;
-}
-
-// An object whose brace stands at `at`: its keys go into `seen`, their values into the slots.
-function readObject(at: usize): usize {
-  if (load<u8>(at) != OPEN_BRACE) return json.refuse(abi.REFUSED_OBJECT, at);
-  let keys: u64 = 0;
-  let separator: i32 = COMMA;
-  while (separator == COMMA) {
-    const quote = json.skipSpace(at + 1);
-    if (load<u8>(quote) != QUOTE) return json.refuse(abi.REFUSED_KEY, quote);
-    const length = nameLength(quote + 1);
-    const slot = nameValue(abi.NAME_KEY, quote + 1, length);
-    if (slot == NO_NAME) return refuseName(0, abi.REFUSED_UNKNOWN_KEY, quote + 1);
-    const bit = (1 as u64) << (slot as u64);
-    if ((keys & bit) != 0) return refuseKey(abi.REFUSED_DUPLICATE_KEY, slot, quote + 1);
-    keys |= bit;
-    at = json.skipSpace(quote + (length as usize) + 2);
-    if (load<u8>(at) != COLON) return json.refuse(abi.REFUSED_COLON, at);
-    at = readValue(slot, json.skipSpace(at + 1));
-    if (at == 0) return 0;
-    at = json.skipSpace(at);
-    separator = load<u8>(at);
-  }
-  if (separator != CLOSE_BRACE) return json.refuse(abi.REFUSED_SEPARATOR, at);
-  seen = keys;
-  return at + 1;
-}
-
-// Characters before the closing quote, or more than any name has.
-function nameLength(at: usize): u32 {
-  let length: u32 = 0;
-  while (length <= (abi.NAME_MAX as u32)) {
-    const part = firstMark(marksOf(load<u64>(at + (length as usize)), QUOTE));
-    length += part;
-    if (part < 8) break;
-  }
-  return length;
-}
-
-function refuseKey(code: i32, slot: i32, at: usize): usize {
-  store<i32>(status, slot, abi.TRACE_SLOT);
-  return json.refuse(code, at);
-}
-
-// A name that is in no dictionary: because there is none such, or because the string is none.
-function refuseName(slot: i32, code: i32, at: usize): usize {
-  return json.plainString(at) == 0 ? 0 : refuseKey(code, slot, at);
-}
-
-// ---------------------------------------------------------------- values
-
-function readValue(slot: i32, at: usize): usize {
-  switch (load<u8>(types + (slot as usize)) as i32) {
-    case abi.TYPE_NUMBER:
-      return readNumber(slot, false, at);
-    case abi.TYPE_OPERATION:
-      return readName(slot, abi.NAME_OPERATION, abi.REFUSED_OPERATION, at);
-    case abi.TYPE_SIGNED:
-      return readNumber(slot, true, at);
-    case abi.TYPE_STATE:
-      if (load<u8>(at) != QUOTE) return readNumber(slot, false, at);
-      return readName(slot, abi.NAME_STATE, abi.REFUSED_STATE, at);
-    case abi.TYPE_PANIC:
-      return readName(slot, abi.NAME_PANIC, abi.REFUSED_PANIC, at);
-    case abi.TYPE_PAGES:
-      return readPages(slot, at);
-    case abi.TYPE_TRUE:
-      if (load<u32>(at) == TRUE && json.endsValue(load<u8>(at, 4))) return at + 4;
-      return refuseKey(abi.REFUSED_TYPE, slot, at);
-    default:
-      return load<u8>(at) == QUOTE ? json.skipString(at + 1) : refuseKey(abi.REFUSED_TYPE, slot, at);
-  }
-}
-
-function readNumber(slot: i32, signed: bool, at: usize): usize {
-  const end = readShortNumber(slot, at);
-  return end != 0 ? end : readAnyNumber(slot, signed, at);
-}
-
-// The two forms that nearly all numbers have: `"0x"` with up to seven digits, and a single digit. 0 for all others.
-function readShortNumber(slot: i32, at: usize): usize {
-  const first: u32 = load<u8>(at);
-  const maximum = load<u64>(maxima + ((slot as usize) << 3));
-  if (first == QUOTE) {
-    const word = load<u64>(at, 3);
-    const digits = hexDigits(word);
-    const end = at + 3 + (digits as usize);
-    if (digits - 1 > 6 || load<u16>(at, 1) != json.HEX_PREFIX || load<u8>(end) != QUOTE) return 0;
-    const value = hexValue(word, digits);
-    store<u64>(slots + ((slot as usize) << 3), value);
-    return value <= maximum ? end + 1 : 0;
-  }
-  const digit: u64 = first - ZERO;
-  if (first - ZERO > 9 || digit > maximum || !json.endsValue(load<u8>(at, 1))) return 0;
-  store<u64>(slots + ((slot as usize) << 3), digit);
-  return at + 1;
-}
-
-function readAnyNumber(slot: i32, signed: bool, at: usize): usize {
-  store<i32>(status, slot, abi.TRACE_SLOT);
-  if (!json.startsNumber(at)) return json.refuse(abi.REFUSED_TYPE, at);
-  const end = json.readInteger(at);
-  if (end == 0) return 0;
-  const value = json.negative ? 0 - number : number;
-  const fits = json.negative ? signed || number == 0 : number <= load<u64>(maxima + ((slot as usize) << 3));
-  store<u64>(slots + ((slot as usize) << 3), value);
-  return fits ? end : json.refuse(abi.REFUSED_RANGE, at);
-}
-
-function readName(slot: i32, kind: i32, refusal: i32, at: usize): usize {
-  if (load<u8>(at) != QUOTE) return refuseKey(abi.REFUSED_TYPE, slot, at);
-  const length = nameLength(at + 1);
-  const value = nameValue(kind, at + 1, length);
-  if (value == NO_NAME) return refuseName(slot, refusal, at + 1);
-  const offset = (slot as usize) << 3;
-  if ((value as u64) > load<u64>(maxima + offset)) return refuseKey(abi.REFUSED_RANGE, slot, at);
-  store<u64>(slots + offset, value as u64);
-  return at + (length as usize) + 2;
-}
-
-// An array of page numbers. It is only checked here and read again when the pages are pushed: there may be any number.
-function readPages(slot: i32, at: usize): usize {
-  if (load<u8>(at) != OPEN_BRACKET) return refuseKey(abi.REFUSED_TYPE, slot, at);
-  pagesAt = json.skipSpace(at + 1);
-  if (load<u8>(pagesAt) == CLOSE_BRACKET) return pagesAt + 1;
-  let next = pagesAt;
-  while (true) {
-    next = readNumber(slot, false, next);
-    if (next == 0) return 0;
-    next = json.skipSpace(next);
-    if (load<u8>(next) == CLOSE_BRACKET) return next + 1;
-    if (load<u8>(next) != COMMA) return json.refuse(abi.REFUSED_SEPARATOR, next);
-    next = json.skipSpace(next + 1);
-  }
 }
 
 // ---------------------------------------------------------------- from slots to a record
 
 // Checks that the line has the keys of its operation and packs the record.
 function completeOperation(at: usize): i32 {
-  const code = load<u64>(slots + (abi.SLOT_OP << 3));
+  const code = slotValue(abi.SLOT_OP);
   const shape = shapes + (code as usize) * (abi.SHAPE_SIZE as usize);
   store<u16>(record, code as u16, operation.OPERATION_CODE);
   const missing = load<u64>(shape, abi.SHAPE_REQUIRED) & ~seen;
@@ -337,20 +199,14 @@ function completeOperation(at: usize): i32 {
 }
 
 function refuseKeys(missing: u64, unwanted: u64, at: usize): i32 {
-  const code = missing != 0 ? abi.REFUSED_MISSING : abi.REFUSED_UNWANTED;
+  const stop = refuseLine(missing != 0 ? abi.REFUSED_MISSING : abi.REFUSED_UNWANTED, at);
   store<i32>(status, ctz(missing != 0 ? missing : unwanted) as i32, abi.TRACE_SLOT);
-  return refuseLine(code, at);
+  return stop;
 }
 
-// Arguments that were left out are 0.
-function clearSlots(absent: u64): void {
-  for (let rest = absent >> abi.SLOT_ARGUMENT; rest != 0; rest &= rest - 1) {
-    store<u64>(slots + (((ctz(rest) as usize) + (abi.SLOT_ARGUMENT as usize)) << 3), 0);
-  }
-}
-
+// The value of the key that fills a field of the record.
 function fieldOf(shape: usize, field: i32): u64 {
-  return load<u64>(slots + ((load<u8>(shape + (field as usize)) as usize) << 3));
+  return slotValue(load<u8>(shape + (field as usize))) as u64;
 }
 
 // mc_pages: what the host puts on its vCPU's list before the call, in order.
@@ -406,10 +262,6 @@ function agreeStates(expectations: u64): bool {
 
 function agreesState(slot: i32, found: i32): bool {
   return slotValue(slot) == found || differs(slot, slotValue(slot), found);
-}
-
-function slotValue(slot: i32): i64 {
-  return load<i64>(slots + ((slot as usize) << 3));
 }
 
 // Notes a difference; always false.

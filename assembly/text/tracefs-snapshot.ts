@@ -266,6 +266,6 @@ function isSameLeaf(recorded: u64, modelled: u64): bool {
 }
 
 function differ(line: u32, field: i32, expected: u64, found: u64, at: u64): void {
-  noteDivergence(line, 0, 0, field, expected, found, at);
+  noteDivergence(line, 0, id, field, expected, found, at);
   differing = true;
 }

@@ -152,7 +152,7 @@ function prepareRecord(step: usize): void {
   const pfn = load<u64>(step, STEP_PFN);
   const gfn = load<u64>(step, STEP_GFN);
   const nr = load<u64>(step, STEP_NR);
-  memory.fill(record, 0, OPERATION_SIZE);
+  store<u64>(record, 0); // operation, VM and vCPU
   store<u16>(record, operation, OPERATION_CODE);
   store<u16>(record, load<u32>(step, STEP_VM) as u16, OPERATION_VM);
   switch (operation) {
@@ -163,9 +163,7 @@ function prepareRecord(step: usize): void {
       return setArguments(pfnToPa(pfn), pfnToPa(pfn + nr));
     case HOST_SHARE_GUEST:
       setTablePages(step);
-      store<u64>(record, nr, OPERATION_C);
-      store<u64>(record, RWX, OPERATION_D);
-      return setArguments(pfn, gfn);
+      return setArguments(pfn, gfn, nr, RWX);
     case HOST_DONATE_GUEST:
       setTablePages(step);
       return setArguments(pfn, gfn);
@@ -186,9 +184,11 @@ function prepareRecord(step: usize): void {
   }
 }
 
-function setArguments(a: u64, b: u64): void {
+function setArguments(a: u64, b: u64, c: u64 = 0, d: u64 = 0): void {
   store<u64>(record, a, OPERATION_A);
   store<u64>(record, b, OPERATION_B);
+  store<u64>(record, c, OPERATION_C);
+  store<u64>(record, d, OPERATION_D);
 }
 
 // How many table pages the vCPU's memcache holds is not in the trace, but -ENOMEM says that they were too few (CHK_MC).
@@ -202,9 +202,8 @@ function setTablePages(step: usize): void {
 function prepareAbort(step: usize): void {
   const ipa = load<u64>(step, STEP_PFN);
   const esr = load<u64>(step, STEP_GFN);
-  setArguments(esr, 0);
-  store<u64>(record, hasFaultIpa(esr) ? load<u64>(step, STEP_NR) : ipa, OPERATION_C);
-  store<u64>(record, (ipa >> 12) << 4, OPERATION_D);
+  const far = hasFaultIpa(esr) ? load<u64>(step, STEP_NR) : ipa;
+  setArguments(esr, 0, far, (ipa >> 12) << 4);
 }
 
 /** Whether HPFAR_EL2 holds the address of this fault (reference pkvm-el2 section 4.1). */

@@ -37,8 +37,8 @@ import {
 } from "../abi/tracefs";
 import { CONFIG_HEADER_SIZE } from "../abi/config";
 import { HOST_ABORT } from "../abi/operations";
-import { beginEffects } from "../batch/execute";
 import { reserve } from "../memory/heap";
+import { startRecording } from "../memory/journal";
 import { findByte, SLACK } from "./scan";
 import { dropReservedBefore, noteReserved, openHandles } from "./tracefs-handles";
 import {
@@ -131,6 +131,7 @@ export function tracefsStopAt(seq: u64, firstDivergence: i32, everyStep: i32): v
   stopSeq = seq;
   stopAtFirst = firstDivergence != 0;
   stepping = everyStep != 0;
+  startRecording(stepping);
 }
 
 /** Where the next bytes go. An incomplete line moves to the front. */
@@ -364,7 +365,7 @@ function replay(): i32 {
   while (true) {
     const stop = runSteps(min(runLimit(), stopSeq));
     if (stop != TRACEFS_INPUT) return stop;
-    if (nextSeq == stopSeq) return TRACEFS_DONE;
+    if (nextSeq >= stopSeq) return TRACEFS_DONE;
     if (nextSeq != holdSeq) return TRACEFS_INPUT;
     dropReservedBefore(snapshotTime);
     compareKeptRuns();
@@ -386,7 +387,7 @@ function runSteps(limit: u64): i32 {
     if (load<u8>(step, STEP_OPERATION) == 0) return TRACEFS_INPUT; // not printed yet
     dropReservedBefore(load<u64>(step, STEP_TIME));
     lastStep = step;
-    beginEffects(stepping ? 1 : 0);
+    if (stepping) startRecording(true);
     const stop = runStep(step, nextSeq);
     leaveSlot(step);
     if (stop != TRACEFS_INPUT) return stop;

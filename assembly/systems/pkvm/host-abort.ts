@@ -76,6 +76,13 @@ function finish(outcome: i32, ipa: u64, injected: u64, ret: i32): i32 {
   return ret;
 }
 
+/** An abort that mapped a granule on demand. */
+export function noteMapped(start: u64, size: u64): void {
+  lastAbortOutcome = ABORT_MAPPED;
+  lastAbortStart = start;
+  lastAbortSize = size;
+}
+
 // __hpfar_valid: elsewhere the register may be stale, and FAR is translated instead.
 function isHpfarValid(esr: u64): bool {
   if (isTranslationFault(esr) || isAccessFlagFault(esr) || isAddressSizeFault(esr)) return true;

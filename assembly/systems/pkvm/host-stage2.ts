@@ -28,10 +28,7 @@ export function annotateHost(pfn: u64, pages: u64, owner: i32, metadata: u64): i
   const start = pfnToPa(pfn);
   const size = pfnToPa(pages);
   if (owner == PKVM_ID_HOST) return refuse(EINVAL, REASON_ANNOTATION, start, 0, owner);
-  const first = pageOf(pfn);
-  if (pages != 1 || first == 0) {
-    if (!isMemoryRange(start, start + size)) return refuse(EPERM, REASON_NOT_MEMORY, start, 0, 0);
-  }
+  if (!isMemoryRange(start, start + size)) return refuse(EPERM, REASON_NOT_MEMORY, start, 0, 0);
   const annotation = donationAnnotation(owner, metadata);
   let ret = stage2Annotate(hostTable, start, size, TYPE_DONATION, annotation, true);
   if (ret == -ENOMEM) {
@@ -39,7 +36,7 @@ export function annotateHost(pfn: u64, pages: u64, owner: i32, metadata: u64): i
     if (ret == 0) ret = stage2Annotate(hostTable, start, size, TYPE_DONATION, annotation, true);
   }
   if (ret != 0) return ret;
-  for (let i: u64 = 0; i < pages; i++) setHostState(first + ((i as usize) << 3), NOPAGE);
+  setHostStates(pfn, pages, NOPAGE);
   return 0;
 }
 

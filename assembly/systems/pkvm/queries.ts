@@ -5,6 +5,11 @@ import { pageOf } from "../../memory/regions";
 import { hostState, hypState, refcount, shareCount } from "../../memory/vmemmap";
 import { getLeaf, leaf } from "../../pagetable/walk";
 import { guestStateOf as stateOfLeaf } from "./checks";
+import {
+  lastAbortOutcome as abortOutcome,
+  lastAbortSize as abortSize,
+  lastAbortStart as abortStart,
+} from "./host-abort";
 import { findVm } from "./vm";
 
 /** Answer for a page that is no memory, or a VM that does not exist. */
@@ -35,4 +40,18 @@ export function guestStateOf(handle: u32, gfn: u64): i32 {
   const vm = findVm(handle);
   if (vm == null || gfn >> (64 - pageShift) != 0 || getLeaf(vm.table, pfnToPa(gfn)) != 0) return UNKNOWN;
   return stateOfLeaf(leaf);
+}
+
+/** How the last host_abort ended (ABORT_*). */
+export function lastAbortOutcome(): i32 {
+  return abortOutcome;
+}
+
+/** The granule the last host_abort mapped: its address and size in bytes; 0 if it mapped nothing. */
+export function lastAbortStart(): u64 {
+  return abortStart;
+}
+
+export function lastAbortSize(): u64 {
+  return abortSize;
 }

@@ -2,16 +2,25 @@
 // names them. A trace shows neither which pages hold tables nor how full a memcache is, so table frames are the
 // simulator's own (a region behind DRAM) and the memcache check sees what the trace implies.
 
-import { LIMIT_FRAMES, NOPAGE, OWNED } from "../../abi/codes";
+import { LIMIT_FRAMES, OWNED } from "../../abi/codes";
 import { VM_STATE_FREE, VM_STATE_LIVE } from "../../abi/records";
 import { addressField, isTable, TABLE } from "../../arch/descriptor";
 import { pfnToPa, pgdPages, startLevel } from "../../arch/geometry";
 import { pushMemcache } from "../../memory/memcache";
 import { pageOf, pfnOf } from "../../memory/regions";
 import { reachLimit, refuse } from "../../memory/verdict";
-import { setHostState, setHypState, setRefcount, setShareCount } from "../../memory/vmemmap";
+import {
+  hostState,
+  hypState,
+  refcount,
+  setHostState,
+  setHypState,
+  setRefcount,
+  setShareCount,
+  shareCount,
+} from "../../memory/vmemmap";
 import { stage2Destroy } from "../../pagetable/destroy";
-import { hypMapPage, PAGE_HYP } from "../../pagetable/hyp-stage1";
+import { hypMapPage, hypUnmapPage, PAGE_HYP } from "../../pagetable/hyp-stage1";
 import {
   allocateTablePage,
   childPage,
@@ -22,7 +31,7 @@ import {
   setEntry,
   tableFrame,
 } from "../../pagetable/stage2-table";
-import { getLeaf, leaf, leafLevel } from "../../pagetable/walk";
+import { getLeaf, leaf, leafLevel as levelOfLeaf } from "../../pagetable/walk";
 import { memcacheMinimum } from "./checks";
 import { initGuestTable } from "./lifecycle";
 import { guestFrames, guestFramesEnd, hostTable } from "./machine";
@@ -55,6 +64,11 @@ function takeFrames(pages: u64): u64 {
 /** Whether CHK_MC finds table pages for the operations that follow: 0 = none. The fill level is not in a trace. */
 export function replayedSetMemcache(handle: u32, pages: u32): void {
   usedVcpu = pages == 0 ? EMPTY : FILLED;
+}
+
+/** The vCPU that operations of a replayed machine are made for. */
+export function replayedVcpuIndex(): u32 {
+  return usedVcpu;
 }
 
 /** The VM a trace names; made if it does not exist. Null for a handle that no slot has. */
@@ -94,17 +108,20 @@ export function replayedDropVm(handle: u32): void {
   setVmState(vm, VM_STATE_FREE, false, 0);
 }
 
-/** Sets `pages` pages to the states and counts of a snapshot. EL2's own pages get their linear-map entries. */
+/** Sets `pages` pages to the given states and counts, whatever they had. EL2's own and pinned pages are in its linear map. */
 export function replayedSetPages(pfn: u64, pages: u64, host: i32, hyp: i32, shares: u32, references: u32): void {
+  const mapped = hyp == OWNED || references != 0;
   for (let i: u64 = 0; i < pages; i++) {
     const page = pageOf(pfn + i);
     if (page == 0) return;
-    if (host != OWNED) setHostState(page, host);
-    if (hyp == NOPAGE && shares == 0) continue;
-    setHypState(page, hyp);
-    setShareCount(page, shares);
-    setRefcount(page, references);
-    if ((hyp == OWNED || references != 0) && !hypMapPage(pfnToPa(pfn + i), PAGE_HYP)) reachLimit(LIMIT_FRAMES);
+    const wasMapped = hypState(page) == OWNED || refcount(page) != 0;
+    // Only what differs: untouched pages of a large machine cost nothing.
+    if (hostState(page) != host) setHostState(page, host);
+    if (hypState(page) != hyp) setHypState(page, hyp);
+    if (shareCount(page) != shares) setShareCount(page, shares);
+    if (refcount(page) != references) setRefcount(page, references);
+    if (mapped && !wasMapped && !hypMapPage(pfnToPa(pfn + i), PAGE_HYP)) reachLimit(LIMIT_FRAMES);
+    if (wasMapped && !mapped) hypUnmapPage(pfnToPa(pfn + i));
   }
 }
 
@@ -128,7 +145,7 @@ export function replayedSetHostLeaf(ipa: u64, level: i32, descriptor: u64): void
   setEntry(hostTable, frame + entryOffset(ipa, level), page, level, ipa, descriptor);
 }
 
-/** Looks up the host's entry for `ipa`; what it is stands in foundDescriptor and foundLevel. */
+/** Looks up the host's entry for `ipa`; leafDescriptor and leafLevel say what it is. */
 export function replayedHostLeaf(ipa: u64): void {
   getLeaf(hostTable, ipa);
 }
@@ -139,10 +156,10 @@ export function replayedGuestLeaf(handle: u32, ipa: u64): bool {
   return vm != null && vm.state == VM_STATE_LIVE && getLeaf(vm.table, ipa) == 0;
 }
 
-export function foundDescriptor(): u64 {
+export function leafDescriptor(): u64 {
   return leaf;
 }
 
-export function foundLevel(): i32 {
-  return leafLevel;
+export function leafLevel(): i32 {
+  return levelOfLeaf;
 }
