@@ -30,12 +30,7 @@ export {
   pagePointer,
   wordOf as pageWord,
 } from "./batch/dump";
-export {
-  checkInvariants,
-  violationExpected,
-  violationFound,
-  violationSubject,
-} from "./systems/pkvm/invariants";
+export { checkInvariants, violationExpected, violationFound, violationSubject } from "./systems/pkvm/invariants";
 export {
   tracefsConfig,
   tracefsEndInput,

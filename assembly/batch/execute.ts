@@ -1,11 +1,6 @@
 // One operation record in, one result record out: decode, dispatch, verdict. Layouts: abi/operations.ts, abi/records.ts.
 
-import {
-  EINVAL,
-  LIMIT_CONTENTS,
-  REASON_NO_SUCH_VM,
-  REASON_VCPU_INDEX,
-} from "../abi/codes";
+import { EINVAL, LIMIT_CONTENTS, REASON_NO_SUCH_VM, REASON_VCPU_INDEX } from "../abi/codes";
 import * as Op from "../abi/operations";
 import {
   EFFECT_OPERATION,
@@ -27,7 +22,6 @@ import {
   expected,
   found,
   limitReached,
-  PANICKED,
   panicked,
   reachLimit,
   reason,

@@ -39,12 +39,12 @@ export function reserve(bytes: usize): usize {
   return address;
 }
 
-// Grows in steps of an eighth, so that many small reservations do not become many calls into the engine.
+// Grows in steps of an eighth, 16 MiB at most: few calls into the engine, little memory that nobody asked for.
 function growTo(end: usize): bool {
   const have = (memory.size() as usize) * WASM_PAGE;
   if (memory.size() >= 65536 || end <= have) return true;
   const needed = (end - have + WASM_PAGE - 1) / WASM_PAGE;
-  const step = min(max(needed, (have / WASM_PAGE) >> 3), 65536 - (have / WASM_PAGE));
+  const step = min(max(needed, min((have / WASM_PAGE) >> 3, 256)), 65536 - have / WASM_PAGE);
   if (memory.grow(step as i32) >= 0) return true;
   return memory.grow(needed as i32) >= 0;
 }

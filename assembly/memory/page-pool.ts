@@ -45,7 +45,7 @@ export function initPool(pool: Pool, pfn: u64, pages: u64, reserved: u64): void 
 
 // get_order: the smallest order whose block holds `pages`.
 function orderOf(pages: u64): u32 {
-  return pages <= 1 ? 0 : (64 - clz(pages - 1)) as u32;
+  return pages <= 1 ? 0 : ((64 - clz(pages - 1)) as u32);
 }
 
 /** hyp_alloc_pages: the first page of a block of 1 << wanted pages, zeroed, refcount 1; 0 if there is none. */

@@ -5,7 +5,16 @@ import { PANIC_STAGE2_DESTROY, PANIC_STAGE2_FREE_UNLINKED } from "../abi/codes";
 import { isTable } from "../arch/descriptor";
 import { indexMask, levelShift, pgdPages, startLevel } from "../arch/geometry";
 import { panic } from "../memory/verdict";
-import { childPage, freeTablePage, isEmptyTable, rootFrame, rootPage, setEntry, Stage2, tableFrame } from "./stage2-table";
+import {
+  childPage,
+  freeTablePage,
+  isEmptyTable,
+  rootFrame,
+  rootPage,
+  setEntry,
+  Stage2,
+  tableFrame,
+} from "./stage2-table";
 import { forgetLeafTable } from "./walk-cache";
 
 /** free_unlinked: frees the subtree whose top table `page` has entries of `level` and covers from `ipa`. */

@@ -45,7 +45,6 @@ export function hypRoot(): usize {
   return root;
 }
 
-
 function entryIndex(pa: u64, level: i32): usize {
   return (((pa >> levelShift(level)) & indexMask) << 3) as usize;
 }

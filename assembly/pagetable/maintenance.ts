@@ -42,7 +42,7 @@ export function flushRange(table: Stage2, ipa: u64, size: u64): void {
     return;
   }
   let address = ipa;
-  for (let pages = size >> pageShift; pages > 0; ) {
+  for (let pages = size >> pageShift; pages > 0;) {
     const now = min(pages, RANGE_PAGES);
     recordTlbiRange(table.vmid, address, now);
     pages -= now;

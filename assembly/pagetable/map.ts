@@ -11,20 +11,7 @@ import {
   REASON_PERMS_ONLY,
   REASON_TABLE_PAGES,
 } from "../abi/codes";
-import {
-  addressField,
-  INVALID_ANNOTATION,
-  INVALID_TYPE_SHIFT,
-  isExecutable,
-  isTable,
-  isValid,
-  PERMS,
-  SW,
-  TABLE,
-  TYPE,
-  TYPE_LOCKED,
-  VALID,
-} from "../arch/descriptor";
+import { addressField, isExecutable, isTable, isValid, PERMS, SW, TABLE, TYPE, VALID } from "../arch/descriptor";
 import { granuleSize, isBlockLevel, pageMask, pageSize, pfnToPa } from "../arch/geometry";
 import { recording } from "../memory/journal";
 import { isMemoryRange, pfnOf } from "../memory/regions";
@@ -32,7 +19,16 @@ import { panic, refuse } from "../memory/verdict";
 import { attributes, isNormal, PROT_RW, PROT_RWX, setAttributes } from "./attributes";
 import { freeUnlinked } from "./destroy";
 import { cleanMapped, flushIpa, flushTable, invalidateInstructions } from "./maintenance";
-import { allocateTablePage, childPage, FORCE_PTE, FORCE_PTE_BY_REGION, FREE_UNLINKED, IDMAP, setEntry, Stage2 } from "./stage2-table";
+import {
+  allocateTablePage,
+  childPage,
+  FORCE_PTE,
+  FORCE_PTE_BY_REGION,
+  FREE_UNLINKED,
+  IDMAP,
+  setEntry,
+  Stage2,
+} from "./stage2-table";
 import {
   address,
   end,
@@ -50,6 +46,7 @@ import {
   walk,
 } from "./walk";
 import { leafTable, pageEntry } from "./walk-cache";
+import { INVALID_ANNOTATION, INVALID_TYPE_SHIFT, TYPE_LOCKED } from "./invalid-entry";
 
 // What is being mapped (struct stage2_map_data).
 let leafAttributes: u64 = 0;
@@ -66,7 +63,15 @@ let mayAllocate: bool = false;
  * @param allocate false = no memcache: any need for a table page fails
  * @returns 0, -EINVAL, -EPERM, -ERANGE, -ENOMEM, or -EAGAIN where nothing but permissions would change
  */
-export function stage2Map(pgt: Stage2, addr: u64, size: u64, phys: u64, prot: u64, allocate: bool, walkFlags: u32): i32 {
+export function stage2Map(
+  pgt: Stage2,
+  addr: u64,
+  size: u64,
+  phys: u64,
+  prot: u64,
+  allocate: bool,
+  walkFlags: u32,
+): i32 {
   if (pgt.flags & IDMAP && addr != phys) return panic(PANIC_STAGE2_MAP_IDENTITY);
   const invalid = setAttributes(pgt, prot);
   if (invalid != 0) return invalid;

@@ -118,4 +118,3 @@ export function isEmptyTable(page: usize): bool {
 export function tableFrame(page: usize): usize {
   return frameOf(page);
 }
-

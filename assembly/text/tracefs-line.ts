@@ -2,8 +2,7 @@
 //
 //   [CPU]<tab>seconds.microseconds: event name=value name=value ...
 //
-// The kernel prints each event with one format string, so the order of fields is fixed. An event is compiled, once, into
-// a list of literals, each followed by a value of some kind; reading a line is comparing and converting along that list.
+// Values are converted eight or sixteen characters at a time; what cannot be is refused with its place in the line.
 
 import {
   REFUSED_EVENT,
@@ -21,69 +20,38 @@ import {
 } from "../abi/tracefs";
 import { NOPAGE, OWNED, POISON, SHARED_BORROWED, SHARED_OWNED } from "../abi/codes";
 import { decimalDigits, decimalValue, leading, number, readDecimal, readHex } from "./scan";
-import { operationAt, operationLength, prepareOperations } from "./tracefs-operations";
+import {
+  ERROR,
+  EVENTS,
+  FIELD_BYTES,
+  FIELD_KIND,
+  FIELD_LAST,
+  FIELD_LAST_LENGTH,
+  FIELD_LENGTH,
+  FIELD_MASK,
+  FIELD_MAXIMUM,
+  FIELD_REPEATS,
+  FIELD_VALUE,
+  firstField,
+  firstValue,
+  HANDLE,
+  HEX,
+  MARK,
+  maskOf,
+  NOTHING,
+  OPERATION,
+  remember,
+  SIGNED,
+  startsWith,
+  STATE,
+  UNUSED_HEX,
+  WORD,
+} from "./tracefs-format";
+import { operationAt, operationLength } from "./tracefs-operations";
 import { expectLiteral } from "./tracefs-report";
 
-// Events, in the order in which a line is compared with them: the frequent ones first.
-export const MEM_OP: i32 = 0;
-export const HOST_MEM_ABORT: i32 = 1;
-export const HOST_HCALL: i32 = 2;
-export const HOST_HCALL_RET: i32 = 3;
-export const GUEST_EXIT: i32 = 4;
-export const GUEST_HVC: i32 = 5;
-export const S2_RUN: i32 = 6;
-export const PAGE_RUN: i32 = 7;
-export const HYP_ENTER: i32 = 8;
-export const HYP_EXIT: i32 = 9;
-export const HOST_INJECT_ABORT: i32 = 10;
-export const SNAPSHOT: i32 = 11;
-export const SELFTEST: i32 = 12;
-const EVENTS: i32 = 13;
-
-// Kinds of values, by their letter in the formats below.
-const NOTHING: u32 = 0; //     a literal longer than 16 characters goes on
-const UNSIGNED: u32 = 117; //  u decimal
-const SEQ: u32 = 113; //       q decimal, up to 2^53 - 1
-const BIT: u32 = 98; //        b 0 or 1
-const COUNT: u32 = 99; //      c decimal, 32 bits
-const PAGES: u32 = 110; //     n decimal, up to 2^52
-const LEVEL: u32 = 108; //     l 0..3
-const HEX: u32 = 120; //       x 0x and up to 16 digits
-const UNUSED_HEX: u32 = 88; // X the same, but nobody wants the value
-const HANDLE: u32 = 104; //    h 0x and 16 bits
-const SIGNED: u32 = 100; //    d decimal, perhaps negative
-const ERROR: u32 = 101; //     e 0 or a negative errno
-const STATE: u32 = 115; //     s page state or -
-const OPERATION: u32 = 111; // o operation of mem_op
-const WORD: u32 = 119; //      w address and length of a word
-const MARK: u32 = 109; //      m begin (0) or end (1)
-
-// A field:
-//    0 literal, 16 characters | 16 mask of those that count
-//   32 key, value and delimiter in the last line | 48 mask of those that count | 64 u32 length up to the delimiter
-//   68 u32 length of the literal | 72 u32 kind of value | 76 u32 whether values tend to repeat | 80 u64 largest value | 88 u64 value
-// Most fields read as they did in the last line of their event; then comparing 16 characters is all there is to do.
-const FIELD_MASK: usize = 16;
-const FIELD_LAST: usize = 32;
-const FIELD_LAST_MASK: usize = 48;
-const FIELD_LAST_LENGTH: usize = 64;
-const FIELD_LENGTH: usize = 68;
-const FIELD_KIND: usize = 72;
-const FIELD_REPEATS: usize = 76;
-const FIELD_MAXIMUM: usize = 80;
-const FIELD_VALUE: usize = 88;
-const FIELD_BYTES: usize = 96;
-const FIELDS: usize = 96;
-const LITERAL: u32 = 16;
-
-const fields: usize = memory.data(9216, 16);
-// u32 address of each event's first field, and of the end of the last one's.
-const events: usize = memory.data(64, 4);
-let fieldEnd: usize = 0;
-/** Fields with a value of the line read last. */
+// Fields with a value of the line read last.
 let currentFields: usize = 0;
-// 16 bytes of ones, 16 of zeros: a mask of n bytes begins n before the middle.
-const masks: usize = memory.data(32, 16);
 
 /** The time stamp of the line read last, in microseconds. */
 export let timestamp: u64 = 0;
@@ -95,110 +63,16 @@ export let refusedAt: usize = 0;
 const NEWLINE: u32 = 10;
 const SPACE: u32 = 32;
 const MINUS: u32 = 45;
-const PERCENT: u32 = 37;
-
-/** Compiles the formats. Once, before the first line. */
-export function prepareEvents(): void {
-  prepareOperations();
-  memory.fill(masks, 0xff, 16);
-  memory.fill(fields, 0, FIELDS * FIELD_BYTES);
-  fieldEnd = fields;
-  lastFits = false;
-  define(MEM_OP, "mem_op seq=%q early=%b op=%o pfn=%x gfn=%x nr=%n vm=%h ret=%e host=%s hyp=%s guest=%s cnt=%c");
-  define(HOST_MEM_ABORT, "host_mem_abort seq=%q early=%b ipa=%x esr=%x far=%x start=%x size=%x ret=%e");
-  define(HOST_HCALL, "host_hcall func=%w a1=%X a2=%X a3=%X a4=%X a5=%X");
-  define(HOST_HCALL_RET, "host_hcall_ret func=%w smccc=%d ret=%d");
-  define(GUEST_EXIT, "guest_exit vm=%h vcpu=%c code=%d esr=%X far=%X hpfar=%X");
-  define(GUEST_HVC, "guest_hvc vm=%h vcpu=%c fn=%X a1=%X a2=%X a3=%X handled=%d ret=%d");
-  define(S2_RUN, "s2_run vm=%h addr=%x entries=%n level=%l pte=%x");
-  define(PAGE_RUN, "page_run pfn=%x nr=%n host=%s hyp=%s cnt=%c ref=%c");
-  define(HYP_ENTER, "hyp_enter reason=%w vcpu=%d");
-  define(HYP_EXIT, "hyp_exit reason=%w vcpu=%d");
-  define(HOST_INJECT_ABORT, "host_inject_abort esr=%X far=%X elr=%X spsr=%X");
-  define(SNAPSHOT, "snapshot id=%u %m seq=%q");
-  define(SELFTEST, "selftest id=%u");
-  store<u32>(events + ((EVENTS as usize) << 2), fieldEnd as u32);
-}
-
-function define(event: i32, format: string): void {
-  store<u32>(events + ((event as usize) << 2), fieldEnd as u32);
-  let from = 0;
-  while (from < format.length) {
-    let to = from;
-    while (to < format.length && format.charCodeAt(to) != PERCENT) to++;
-    while (to - from > (LITERAL as i32)) {
-      addField(format, from, LITERAL, NOTHING);
-      from += LITERAL as i32;
-    }
-    addField(format, from, to - from, format.charCodeAt(to + 1));
-    from = to + 2;
-  }
-}
-
-function addField(format: string, from: i32, length: u32, kind: u32): void {
-  assert(fieldEnd < fields + FIELDS * FIELD_BYTES);
-  for (let i: u32 = 0; i < length; i++) store<u8>(fieldEnd + (i as usize), format.charCodeAt(from + (i as i32)) as u8);
-  v128.store(fieldEnd, maskOf(length), FIELD_MASK);
-  forget(fieldEnd);
-  store<u32>(fieldEnd, length, FIELD_LENGTH);
-  store<u32>(fieldEnd, kind, FIELD_KIND);
-  store<u32>(fieldEnd, tendsToRepeat(kind) ? 1 : 0, FIELD_REPEATS);
-  store<u64>(fieldEnd, maximumOf(kind), FIELD_MAXIMUM);
-  fieldEnd += FIELD_BYTES;
-}
-
-// Sixteen zeros: a field that begins like this has length 0, and ends before no delimiter.
-function forget(field: usize): void {
-  v128.store(field, i8x16.splat(0), FIELD_LAST);
-  v128.store(field, maskOf(LITERAL), FIELD_LAST_MASK);
-  store<u32>(field, 0, FIELD_LAST_LENGTH);
-}
-
-function maskOf(length: u32): v128 {
-  return v128.load(masks + 16 - (length as usize));
-}
-
-function tendsToRepeat(kind: u32): bool {
-  return kind != SEQ && kind != HEX && kind != UNUSED_HEX && kind != OPERATION && kind != WORD && kind != NOTHING;
-}
-
-function maximumOf(kind: u32): u64 {
-  switch (kind) {
-    case SEQ:
-      return ((1 as u64) << 53) - 1;
-    case BIT:
-      return 1;
-    case LEVEL:
-      return 3;
-    case HANDLE:
-      return 0xffff;
-    case ERROR:
-      return 4095; // MAX_ERRNO
-    case COUNT:
-      return u32.MAX_VALUE;
-    case PAGES:
-      return (1 as u64) << 52;
-    case SIGNED:
-      return i64.MAX_VALUE;
-    default:
-      return u64.MAX_VALUE;
-  }
-}
 
 /** A field of the line read last. */
 export function value(index: i32): u64 {
   return load<u64>(currentFields + (index as usize) * FIELD_BYTES, FIELD_VALUE);
 }
 
-function startsWith(text: v128, wanted: usize): bool {
-  return !v128.any_true(v128.and(v128.xor(text, v128.load(wanted)), v128.load(wanted, FIELD_MASK)));
-}
-
 /** The event that the line at `at` (behind its header) is; -1 if none begins like it. */
 export function eventAt(at: usize): i32 {
-  const text = v128.load(at);
   for (let event = 0; event < EVENTS; event++) {
-    if (startsWith(text, load<u32>(events + ((event as usize) << 2)))) return event;
+    if (startsWith(at, firstField(event))) return event;
   }
   fail(REFUSED_EVENT, at);
   return -1;
@@ -206,34 +80,23 @@ export function eventAt(at: usize): i32 {
 
 /** Reads the fields of `event`, for `value` to tell. Returns the address of the line's newline; 0 if it is refused. */
 export function readEvent(event: i32, at: usize): usize {
-  let field: usize = load<u32>(events + ((event as usize) << 2));
-  const end: usize = load<u32>(events + ((event as usize) << 2), 4);
-  // Only an event's name and first key can be too long for one literal.
-  currentFields = load<u32>(field, FIELD_KIND) == NOTHING ? field + FIELD_BYTES : field;
-  for (; field < end; field += FIELD_BYTES) {
-    const text = v128.load(at);
-    if (startsWith(text, field + FIELD_LAST)) {
+  const end = firstField(event + 1);
+  currentFields = firstValue(event);
+  for (let field = firstField(event); field < end; field += FIELD_BYTES) {
+    if (startsWith(at, field + FIELD_LAST)) {
       at += load<u32>(field, FIELD_LAST_LENGTH);
       continue;
     }
-    if (!startsWith(text, field)) {
+    if (!startsWith(at, field)) {
       expectLiteral(field, load<u32>(field, FIELD_LENGTH));
       return fail(REFUSED_FIELD, at);
     }
     const next = readValue(field, at + load<u32>(field, FIELD_LENGTH));
     if (next == 0) return 0;
-    if (load<u32>(field, FIELD_REPEATS)) remember(field, text, (next - at) as u32);
+    if (load<u32>(field, FIELD_REPEATS)) remember(field, at, (next - at) as u32);
     at = next;
   }
   return load<u8>(at) == NEWLINE ? at : fail(REFUSED_TRAILING, at);
-}
-
-// The delimiter belongs to what is remembered, so that the value is known to end there.
-function remember(field: usize, text: v128, length: u32): void {
-  if (length >= LITERAL) return forget(field);
-  v128.store(field, text, FIELD_LAST);
-  v128.store(field, maskOf(length + 1), FIELD_LAST_MASK);
-  store<u32>(field, length, FIELD_LAST_LENGTH);
 }
 
 /** Reads the value of `field`. Returns the address behind it; 0 if it is refused. */
@@ -311,7 +174,7 @@ function isBetween(text: v128, first: i8, count: i8): v128 {
 
 /** Lanes that are true, up to the first that is not. */
 function lengthOf(lanes: v128): usize {
-  return ctz(i8x16.bitmask(lanes) ^ 0xffff | 0x10000) as usize;
+  return ctz((i8x16.bitmask(lanes) ^ 0xffff) | 0x10000) as usize;
 }
 
 function isDigit(character: u32): bool {
@@ -426,7 +289,7 @@ let lastFits: bool = false; // the text up to the point has no more than 16 char
 
 /** Reads `[CPU]<tab>seconds.microseconds: `. Returns the address behind it; 0 if it is refused. */
 export function readHeader(line: usize): usize {
-  if ((!lastFits || !startsWith(v128.load(line), lastHeader)) && !readSeconds(line)) return 0;
+  if ((!lastFits || !startsWith(line, lastHeader)) && !readSeconds(line)) return 0;
   const point = line + lastPoint;
   const fraction = load<u64>(point, 1);
   if (decimalDigits(fraction) != 6 || ((fraction >> 48) as u32) != COLON_SPACE) return fail(REFUSED_HEADER, line);

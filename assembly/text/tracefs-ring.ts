@@ -2,7 +2,14 @@
 // given out under the host stage-2 lock, is the order in which the steps happened. A step waits in the slot that its
 // number names until all before it are there.
 
-import { REFUSED_MEMORY, REFUSED_SEQ_FAR, REFUSED_SEQ_TWICE, STEP_LINE, STEP_OPERATION, STEP_SIZE } from "../abi/tracefs";
+import {
+  REFUSED_MEMORY,
+  REFUSED_SEQ_FAR,
+  REFUSED_SEQ_TWICE,
+  STEP_LINE,
+  STEP_OPERATION,
+  STEP_SIZE,
+} from "../abi/tracefs";
 import { reserve } from "../memory/heap";
 import { currentLine, refuse } from "./tracefs-report";
 

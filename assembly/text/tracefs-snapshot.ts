@@ -25,7 +25,7 @@ import {
   REPORT_SNAPSHOTS_DIVERGED,
 } from "../abi/tracefs";
 import { NOPAGE, OWNED, SHARED_BORROWED, SHARED_OWNED } from "../abi/codes";
-import { outputAddress, SW_STATE, VALID } from "../arch/descriptor";
+import { outputAddress, VALID } from "../arch/descriptor";
 import { hostStateOf, hypStateOf, refcountOf, shareCountOf } from "../systems/pkvm/queries";
 import {
   leafDescriptor,
@@ -58,6 +58,7 @@ import {
   setPageRun,
   setRunLine,
 } from "./tracefs-runs";
+import { SW_STATE } from "../systems/pkvm/annotation";
 
 /** Id of a snapshot of the whole machine; that of a guest's table is the VM's handle. */
 const WHOLE_MACHINE: u64 = 1;

@@ -49,12 +49,7 @@ import {
 } from "../abi/operations";
 import { MEMATTR, S2AP_W, VALID } from "../arch/descriptor";
 import { hostStateOf, hypStateOf, refcountOf, shareCountOf } from "../systems/pkvm/queries";
-import {
-  leafDescriptor,
-  replayedHostLeaf,
-  replayedSetHostLeaf,
-  replayedSetPages,
-} from "../systems/pkvm/replayed";
+import { leafDescriptor, replayedHostLeaf, replayedSetHostLeaf, replayedSetPages } from "../systems/pkvm/replayed";
 import { refuse } from "./tracefs-report";
 import { stepAt } from "./tracefs-ring";
 import {

@@ -67,7 +67,6 @@ import {
   STATUS_INVALID,
   STATUS_LIMIT,
   STATUS_OK,
-  STATUS_PANICKED,
 } from "../abi/records";
 import { pfnToPa } from "../arch/geometry";
 import { execute } from "../batch/execute";

@@ -10,10 +10,8 @@ import {
   ENOMEM,
   EPERM,
   MEMBLOCK_NOMAP,
-  NOPAGE,
   PANIC_EL2_FAULT,
   PANIC_GET_VALID_GUEST_PTE,
-  POISON,
   REASON_ALIGNMENT,
   REASON_GUEST_BLOCK,
   REASON_GUEST_POISONED,
@@ -28,7 +26,7 @@ import {
   REASON_RANGE_CROSSES,
   REASON_SIZE,
 } from "../../abi/codes";
-import { isValid, outputAddress, POISONED, SW_STATE, SW_STATE_SHIFT } from "../../arch/descriptor";
+import { isValid, outputAddress } from "../../arch/descriptor";
 import { blockShift, iaBits, pageShift, pageSize, pfnToPa, startLevel } from "../../arch/geometry";
 import { findMemoryRange, mappedPageOf, pageOf, rangeEnd, rangeStart } from "../../memory/regions";
 import { panic, refuse } from "../../memory/verdict";
@@ -36,6 +34,7 @@ import { hostState, hypState, refcount } from "../../memory/vmemmap";
 import { Stage2 } from "../../pagetable/stage2-table";
 import { getLeaf, leaf, LEAF, leafLevel, old, address, walk } from "../../pagetable/walk";
 import { Vcpu } from "./vm";
+import { guestStateOf, POISONED } from "./annotation";
 
 /** check_range_allowed_memory: one range, and memory that EL2 may hand around. */
 export function checkMemory(start: u64, end: u64): i32 {
@@ -97,12 +96,6 @@ export function checkCount(pfn: u64, pages: u64, why: i32): i32 {
     if (count != 0) return refuse(EBUSY, why, pfnToPa(pfn + i), 0, count);
   }
   return 0;
-}
-
-/** guest_get_page_state: the state a guest's leaf stands for. */
-export function guestStateOf(descriptor: u64): i32 {
-  if (isValid(descriptor)) return ((descriptor & SW_STATE) >> SW_STATE_SHIFT) as i32;
-  return descriptor == POISONED ? POISON : NOPAGE;
 }
 
 /** The state of one guest page. */

@@ -25,15 +25,7 @@ import {
   OPERATION_SIZE,
 } from "../../abi/operations";
 import { RESULT_SIZE } from "../../abi/records";
-import {
-  INVALID_TYPE_SHIFT,
-  outputAddress,
-  SW_STATE,
-  SW_STATE_SHIFT,
-  TYPE,
-  TYPE_DONATION,
-  VALID,
-} from "../../arch/descriptor";
+import { outputAddress, TYPE, VALID } from "../../arch/descriptor";
 import { blockShift, iaBits, indexMask, pageShift, pageSize } from "../../arch/geometry";
 import { HPFAR_FIPA, isTranslationFault } from "../../arch/syndrome";
 import { frameOf } from "../../memory/dram";
@@ -43,10 +35,11 @@ import { attributes, PROT_RWX, setAttributes } from "../../pagetable/attributes"
 import { leafEntry, leafTable } from "../../pagetable/walk-cache";
 import { memcacheMinimum } from "./checks";
 import { noteMapped } from "./host-abort";
-import { withState } from "./host-guest";
 import { hostTable, isReplayed } from "./machine";
 import { replayedVcpuIndex } from "./replayed";
 import { findVcpu, findVm, vmAt } from "./vm";
+import { SW_STATE, SW_STATE_SHIFT, TYPE_DONATION, withState } from "./annotation";
+import { INVALID_TYPE_SHIFT } from "../../pagetable/invalid-entry";
 
 // Byte 3 of a vmemmap word: H | (Y ^ NOPAGE) << 4.
 const STATES: usize = 3;
@@ -231,7 +224,8 @@ export function runFastLane(from: usize, end: usize, results: usize): usize {
           borrowed = attributes | VALID | TYPE;
         }
         const count = load<u32>(page, SHARES);
-        const shareable = (states & HOST) == OWNED || ((states & HOST) == SHARED_OWNED && count - 1 < u32.MAX_VALUE - 1);
+        const shareable =
+          (states & HOST) == OWNED || ((states & HOST) == SHARED_OWNED && count - 1 < u32.MAX_VALUE - 1);
         if (load<u64>(rec, OPERATION_C) != 1 || guest != 0 || !shareable || !hasMemcache) return rec;
         store<u8>(page, (states & ~HOST) | SHARED_OWNED, STATES);
         store<u32>(page, count + 1, SHARES);

@@ -25,10 +25,11 @@ import { hostState } from "../../memory/vmemmap";
 import { PROT_RWX } from "../../pagetable/attributes";
 import { stage2Map } from "../../pagetable/map";
 import { leaf } from "../../pagetable/walk";
-import { checkGuestMapped, guestStateOf } from "./checks";
-import { guestMetadata, withState } from "./host-guest";
+import { checkGuestMapped } from "./checks";
+import { guestMetadata } from "./host-guest";
 import { annotateHost, setHostRange } from "./host-stage2";
 import { Vcpu } from "./vm";
+import { guestStateOf, withState } from "./annotation";
 
 // guest_share_host: the host may use a page of the guest's.   nvhe/mem_protect.c:__pkvm_guest_share_host
 //

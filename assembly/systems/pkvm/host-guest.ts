@@ -24,7 +24,7 @@ import {
   SHARED_BORROWED,
   SHARED_OWNED,
 } from "../../abi/codes";
-import { isValid, outputAddress, SW_STATE_SHIFT } from "../../arch/descriptor";
+import { isValid, outputAddress } from "../../arch/descriptor";
 import { granuleSize, pageShift, pageSize, pfnToPa, truncatePfn } from "../../arch/geometry";
 import { mappedPageOf, pageOf } from "../../memory/regions";
 import { panic, PANICKED, refuse } from "../../memory/verdict";
@@ -42,20 +42,15 @@ import {
   checkMemory,
   checkPfnRange,
   checkSize,
-  guestStateOf,
 } from "./checks";
 import { annotateHost } from "./host-stage2";
 import { el2Debug } from "./machine";
 import { Vcpu, Vm } from "./vm";
+import { withState, guestStateOf } from "./annotation";
 
 /** The metadata of a page donated to a guest (host_stage2_encode_gfn_meta). */
 export function guestMetadata(vm: Vm, gfn: u64): u64 {
   return (vm.handle as u64) | (gfn << 16);
-}
-
-/** A guest leaf's permissions with its page state in the software bits. */
-export function withState(prot: u64, state: i32): u64 {
-  return prot | ((state as u64) << SW_STATE_SHIFT);
 }
 
 // host_share_guest: a non-protected guest may use pages of the host's.   nvhe/mem_protect.c:__pkvm_host_share_guest

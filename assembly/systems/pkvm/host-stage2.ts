@@ -3,7 +3,6 @@
 
 import { EAGAIN, EINVAL, ENOMEM, EPERM, NOPAGE, OWNED, PKVM_ID_HOST, REGION_FRAMES } from "../../abi/codes";
 import { REASON_ANNOTATION, REASON_NOT_MEMORY } from "../../abi/codes";
-import { donationAnnotation, TYPE_DONATION } from "../../arch/descriptor";
 import { iaSize, pfnToPa } from "../../arch/geometry";
 import { isMemoryRange, pageOf, regionAt, regionCount } from "../../memory/regions";
 import { refuse } from "../../memory/verdict";
@@ -12,6 +11,7 @@ import { PROT_RWX } from "../../pagetable/attributes";
 import { stage2Annotate, stage2Map } from "../../pagetable/map";
 import { stage2Unmap } from "../../pagetable/unmap";
 import { hostTable } from "./machine";
+import { TYPE_DONATION, donationAnnotation } from "./annotation";
 
 /** host_stage2_idmap_locked with host_stage2_try: maps identically; -EAGAIN (already so but for permissions) is success. */
 export function mapHost(start: u64, size: u64, prot: u64): i32 {

@@ -14,24 +14,7 @@ import {
   SHARED_OWNED,
 } from "../../abi/codes";
 import { VM_STATE_LIVE } from "../../abi/records";
-import {
-  donationGfn,
-  donationHandle,
-  donationOwner,
-  invalidType,
-  isExecutable,
-  isTable,
-  isValid,
-  outputAddress,
-  POISONED,
-  S2AP_R,
-  S2AP_W,
-  SW,
-  TYPE_DONATION,
-  TYPE_LOCKED,
-  TYPE_POISONED,
-  XN,
-} from "../../arch/descriptor";
+import { isExecutable, isTable, isValid, outputAddress, S2AP_R, S2AP_W, SW, XN } from "../../arch/descriptor";
 import { granuleSize, indexMask, levelShift, pageShift, pfnToPa, pgdPages, startLevel } from "../../arch/geometry";
 import { frameOf } from "../../memory/dram";
 import { heapTop, reserve, setHeapTop } from "../../memory/heap";
@@ -52,9 +35,18 @@ import { hostState, hypState, refcount, shareCount } from "../../memory/vmemmap"
 import { hypLeaf, isHypWritable } from "../../pagetable/hyp-stage1";
 import { childPage, rootFrame, rootPage, Stage2, tableFrame } from "../../pagetable/stage2-table";
 import { getLeaf, leaf, leafLevel } from "../../pagetable/walk";
-import { guestStateOf } from "./checks";
 import { hostKvmBytes, hostTable, hostVcpuBytes, isHypText, isReplayed } from "./machine";
 import { findVm, maxVms, Vcpu, Vm, vmAt } from "./vm";
+import {
+  POISONED,
+  TYPE_DONATION,
+  TYPE_POISONED,
+  donationGfn,
+  donationHandle,
+  donationOwner,
+  guestStateOf,
+} from "./annotation";
+import { TYPE_LOCKED, invalidType } from "../../pagetable/invalid-entry";
 
 let mask: u64 = 0;
 let violated: i32 = 0;
@@ -119,7 +111,8 @@ function checkGuests(): void {
 // The host's descriptors that the VM holds on to.
 function countPins(vm: Vm): void {
   countPinned(vm.kvmPa, hostKvmBytes);
-  for (let at = vm.vcpus; at != 0; at = changetype<Vcpu>(at).next) countPinned(changetype<Vcpu>(at).hostPa, hostVcpuBytes);
+  for (let at = vm.vcpus; at != 0; at = changetype<Vcpu>(at).next)
+    countPinned(changetype<Vcpu>(at).hostPa, hostVcpuBytes);
 }
 
 function countPinned(pa: u64, bytes: u64): void {
@@ -133,7 +126,14 @@ function countPinned(pa: u64, bytes: u64): void {
 // I17 to I19 for every table, I20 for the pages they are in, and the leaves.
 function checkTable(table: Stage2, vm: Vm | null): void {
   for (let i: u32 = 0; i < pgdPages; i++) {
-    checkTablePage(table, vm, rootPage(table, i), rootFrame(table, i), startLevel, (i as u64) << levelShift(startLevel - 1));
+    checkTablePage(
+      table,
+      vm,
+      rootPage(table, i),
+      rootFrame(table, i),
+      startLevel,
+      (i as u64) << levelShift(startLevel - 1),
+    );
   }
 }
 
@@ -281,7 +281,13 @@ function checkStates(page: usize, pa: u64, owners: u32, sharers: u32, borrowers:
   const host = hostState(page);
   const hyp = hypState(page);
   const shares = shareCount(page);
-  demand(3, owners == 0 || (host == NOPAGE && hyp == NOPAGE && owners == 1 && sharers + borrowers == 0), pa, NOPAGE, host);
+  demand(
+    3,
+    owners == 0 || (host == NOPAGE && hyp == NOPAGE && owners == 1 && sharers + borrowers == 0),
+    pa,
+    NOPAGE,
+    host,
+  );
   const lent = sharers == 1 && owners + borrowers == 0 && hyp == NOPAGE;
   demand(4, sharers != 0 ? host == SHARED_BORROWED && lent : host != SHARED_BORROWED, pa, SHARED_BORROWED, host);
   demand(5, shares == borrowers, pa, borrowers, shares);

@@ -22,7 +22,6 @@ import {
   KIND_REPLAYED,
 } from "../../abi/config";
 import { CREATE_CARVEOUT, CREATE_OK, CREATE_POOL, CREATE_TOO_LARGE, PKVM_ID_HYP, REGION_FRAMES } from "../../abi/codes";
-import { donationAnnotation, TYPE_DONATION } from "../../arch/descriptor";
 import { indexMask, pageShift, pageSize, pfnToPa, pgdPages } from "../../arch/geometry";
 import { reserve } from "../../memory/heap";
 import { allocatePages, initPool, Pool, POOL_BYTES, splitPage } from "../../memory/page-pool";
@@ -41,6 +40,7 @@ import {
   STAGE2_BYTES,
 } from "../../pagetable/stage2-table";
 import { reserveVms } from "./vm";
+import { TYPE_DONATION, donationAnnotation } from "./annotation";
 
 export let hostTable: Stage2 = changetype<Stage2>(0);
 export let hostPool: Pool = changetype<Pool>(0);

@@ -4,13 +4,13 @@ import { pageShift, pfnToPa } from "../../arch/geometry";
 import { pageOf } from "../../memory/regions";
 import { hostState, hypState, refcount, shareCount } from "../../memory/vmemmap";
 import { getLeaf, leaf } from "../../pagetable/walk";
-import { guestStateOf as stateOfLeaf } from "./checks";
 import {
   lastAbortOutcome as abortOutcome,
   lastAbortSize as abortSize,
   lastAbortStart as abortStart,
 } from "./host-abort";
 import { findVm } from "./vm";
+import { guestStateOf as stateOfLeaf } from "./annotation";
 
 /** Answer for a page that is no memory, or a VM that does not exist. */
 const UNKNOWN: i32 = -1;

@@ -26,17 +26,7 @@ import {
   SHARED_BORROWED,
   SHARED_OWNED,
 } from "../../abi/codes";
-import {
-  donationGfn,
-  donationHandle,
-  donationOwner,
-  invalidType,
-  isValid,
-  outputAddress,
-  POISONED,
-  TYPE_DONATION,
-  TYPE_POISONED,
-} from "../../arch/descriptor";
+import { isValid, outputAddress } from "../../arch/descriptor";
 import { pageMask, pageShift, pageSize, pfnToPa, truncatePfn } from "../../arch/geometry";
 import { exceptionClass, isLowerAbort, isTranslationFault, HPFAR_FIPA, HPFAR_NS } from "../../arch/syndrome";
 import { wipePage } from "../../memory/dram";
@@ -47,10 +37,20 @@ import { hostState } from "../../memory/vmemmap";
 import { stage2Annotate } from "../../pagetable/map";
 import { stage2Unmap } from "../../pagetable/unmap";
 import { getLeaf, leaf, leafLevel } from "../../pagetable/walk";
-import { checkGuestMapped, guestStateOf } from "./checks";
+import { checkGuestMapped } from "./checks";
 import { returnToHost } from "./host-stage2";
 import { hostTable } from "./machine";
 import { findVm, isDying, Vm } from "./vm";
+import {
+  POISONED,
+  TYPE_DONATION,
+  TYPE_POISONED,
+  donationGfn,
+  donationHandle,
+  donationOwner,
+  guestStateOf,
+} from "./annotation";
+import { invalidType } from "../../pagetable/invalid-entry";
 
 // hyp_poison_page: zeroed through the fixmap and flushed to the point of coherency, whatever FWB says.
 function wipeAndFlush(phys: u64): void {

@@ -8,7 +8,7 @@ import { addressField, isTable, TABLE } from "../../arch/descriptor";
 import { pfnToPa, pgdPages, startLevel } from "../../arch/geometry";
 import { pushMemcache } from "../../memory/memcache";
 import { pageOf, pfnOf } from "../../memory/regions";
-import { reachLimit, refuse } from "../../memory/verdict";
+import { reachLimit } from "../../memory/verdict";
 import {
   hostState,
   hypState,

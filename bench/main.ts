@@ -1,0 +1,116 @@
+// npm run bench: the workloads of WORKLOADS.md in Freehold, plain C and plain JavaScript, side by side in one run.
+
+import { Command, InvalidArgumentError } from "commander";
+import { CTwin } from "./c/process.js";
+import { Freehold } from "./freehold.js";
+import { measure, type Rates, type Variant } from "./harness.js";
+import { JavaScriptTwin } from "./js/twin.js";
+import { measureLargeMachine } from "./large-machine.js";
+import { measureReplay, type TraceKind } from "./replay.js";
+import { formatTable, toJson, type Row } from "./report.js";
+import { writeTracefsTrace } from "./traces.js";
+import { writeJsonlTrace } from "./traces-jsonl.js";
+import { workloads, type WorkloadDefinition } from "./workloads.js";
+
+interface Options {
+  readonly json?: true;
+  readonly seconds: number;
+  readonly rounds: number;
+  readonly megabytes: number;
+}
+
+/** One figure or several that are measured together. */
+interface Measurement {
+  readonly ids: readonly string[];
+  readonly run: (variants: readonly Variant[], options: Options) => Promise<Row[]>;
+}
+
+const traces: readonly TraceKind[] = [
+  { id: "T1-tracefs", title: "replay of a tracefs text", write: writeTracefsTrace },
+  { id: "T1-jsonl", title: "replay of a Freehold trace (JSON Lines)", write: writeJsonlTrace },
+];
+
+const measurements: readonly Measurement[] = [
+  ...workloads.map((workload) => ({
+    ids: [workload.id],
+    run: async (variants: readonly Variant[], { seconds, rounds }: Options) => {
+      return [rowOf(workload, await measure(workload, variants, { seconds, repeats: rounds }))];
+    },
+  })),
+  ...traces.map((trace) => ({
+    ids: [trace.id, `${trace.id}-growth`],
+    run: (_: readonly Variant[], { megabytes, rounds }: Options) => measureReplay(trace, megabytes * 1e6, rounds),
+  })),
+  { ids: ["M64-create", "M64-memory"], run: measureLargeMachine },
+];
+
+function rowOf({ id, title, bound }: WorkloadDefinition, rates: Rates): Row {
+  return { id, title, bound, unit: "M ops/s", freehold: rates.freehold!, c: rates.c ?? null, js: rates.js ?? null };
+}
+
+async function main(): Promise<void> {
+  const command = new Command("bench")
+    .description("Measures the workloads of WORKLOADS.md beside plain C and plain JavaScript in one interleaved run.")
+    .argument("[id...]", "what to measure, for example W1n T1-tracefs; a family by its beginning (T1); all if left out")
+    .option("--json", "JSON Lines: {id, unit, freehold, c, js, overC, overJs}, null where there is no figure")
+    .option("--seconds <n>", "measured time per variant and round", positive, 1)
+    .option("--rounds <n>", "rounds, of which the median is taken", positive, 5)
+    .option("--megabytes <n>", "size of the traces of T1", positive, 1000)
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
+    .parse();
+  const ids = measurements.flatMap((measurement) => measurement.ids);
+  const unknown = command.args.find((wanted) => !ids.some((id) => isWanted(id, wanted)));
+  if (unknown !== undefined) command.error(`error: no measurement "${unknown}"; there are ${ids.join(" ")}`);
+
+  const c = CTwin.start();
+  try {
+    await report(c, command.args, command.opts());
+  } finally {
+    c?.stop();
+  }
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new InvalidArgumentError("a number above 0 is needed");
+  return value;
+}
+
+/** Without regard to case; a whole family by its beginning. */
+function isWanted(id: string, wanted: string): boolean {
+  return `${id}-`.toLowerCase().startsWith(`${wanted.toLowerCase()}-`);
+}
+
+async function report(c: CTwin | null, wanted: readonly string[], options: Options): Promise<void> {
+  const variants: Variant[] = [{ name: "freehold", runner: new Freehold() }];
+  if (c !== null) variants.push({ name: "c", runner: c });
+  variants.push({ name: "js", runner: new JavaScriptTwin() });
+
+  const rows: Row[] = [];
+  for (const { ids, run } of measurements) {
+    if (wanted.length > 0 && !ids.some((id) => wanted.some((want) => isWanted(id, want)))) continue;
+    progress(`measuring ${ids.join(", ")} ...`);
+    try {
+      for (const row of await run(variants, options)) {
+        rows.push(row);
+        if (options.json) console.log(toJson(row));
+      }
+    } catch (error) {
+      progress("");
+      console.error(`${ids[0]}: ${(error as Error).message}`);
+      process.exitCode = 1;
+    }
+  }
+  progress("");
+  if (!options.json) console.log(formatTable(rows));
+  // Standard output is for machines with --json, so there the remark goes beside it.
+  const remark = options.json ? console.error : console.log;
+  if (c === null) remark("There is no C compiler (cc) here: the C columns are empty.");
+}
+
+/** Says on a terminal what is going on; the line is replaced each time. */
+function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+}
+
+await main();

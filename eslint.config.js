@@ -1,0 +1,76 @@
+import js from "@eslint/js";
+import { defineConfig, globalIgnores } from "eslint/config";
+import tseslint from "typescript-eslint";
+
+/**
+ * Who may know whom (DESIGN.md section 1): in the files of `folder`, an import whose path matches `forbidden` is an error.
+ * @param {string} folder
+ * @param {string} forbidden
+ * @param {string} message
+ */
+function arrow(folder, forbidden, message) {
+  return {
+    files: [folder],
+    rules: { "no-restricted-imports": ["error", { patterns: [{ regex: forbidden, message }] }] },
+  };
+}
+
+const arrows = [
+  arrow("assembly/abi/**", "^\\.\\./", "abi/ is read by both sides and imports nothing."),
+  arrow("assembly/arch/**", "(^|/)(pagetable|systems|batch|text)/", "arch/ is what the Arm architecture says."),
+  arrow("assembly/memory/**", "(^|/)(pagetable|systems|batch|text)/", "memory/ is the machine's DRAM."),
+  arrow("assembly/pagetable/**", "(^|/)(systems|batch|text)/", "pagetable/ stands on arch/ and memory/ alone."),
+  arrow(
+    "assembly/systems/*/*.ts",
+    "^\\.\\./(?!\\.\\./)|(^|/)(systems|batch|text)/",
+    "No system imports another, nor what drives it.",
+  ),
+  arrow("src/**", "/assembly/(?!abi/)", "src/ sees the core through assembly/abi and the Wasm exports only."),
+];
+
+/** No file of arch/ or memory/ names a hypervisor. */
+const hypervisorNames = {
+  files: ["assembly/arch/**", "assembly/memory/**"],
+  rules: {
+    "no-restricted-syntax": [
+      "error",
+      { selector: "Identifier[name=/pkvm|gunyah|hafnium|ffa|rmm/i]", message: "arch/ and memory/ know no hypervisor." },
+    ],
+  },
+};
+
+export default defineConfig(
+  globalIgnores(["dist/", "test/vectors/"]),
+  js.configs.recommended,
+  tseslint.configs.recommendedTypeChecked,
+  {
+    languageOptions: {
+      parserOptions: {
+        projectService: { allowDefaultProject: ["eslint.config.js", "vitest.config.ts", "scripts/*.js"] },
+        tsconfigRootDir: import.meta.dirname,
+      },
+    },
+    rules: {
+      eqeqeq: "error",
+      "@typescript-eslint/switch-exhaustiveness-check": ["error", { considerDefaultExhaustiveForUnions: true }],
+      "@typescript-eslint/prefer-readonly": "error",
+      "@typescript-eslint/no-namespace": ["error", { allowDeclarations: true }],
+      "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
+    },
+  },
+  {
+    // AssemblyScript: another language in the same syntax. `==` is its comparison, and the types are the compiler's affair.
+    files: ["assembly/**"],
+    extends: [tseslint.configs.disableTypeChecked],
+    rules: {
+      eqeqeq: "off",
+      "prefer-const": "off",
+      "no-loss-of-precision": "off",
+      "no-useless-assignment": "off",
+      // Visitors share one signature, whether they use all of it or not.
+      "@typescript-eslint/no-unused-vars": ["error", { args: "none" }],
+    },
+  },
+  arrows,
+  hypervisorNames,
+);

@@ -1,0 +1,33 @@
+// Inputs that could not be replayed to their end: one line on standard error, an exit code, no stack trace.
+
+import { LimitError, TraceError } from "../trace/replay.js";
+import { LIMIT, REFUSED } from "./exit-codes.js";
+import { coloured, type Terminal, writeJson, writeLine } from "./terminal.js";
+
+export interface Failure {
+  readonly file: string;
+  /** Line of the file, from 1; 0 if none is to blame. */
+  readonly line: number;
+  readonly sentence: string;
+  readonly exitCode: number;
+}
+
+/**
+ * What an error says about an input.
+ *
+ * @throws the error itself if it is not the input's fault
+ */
+export function inputFailure(file: string, error: unknown): Failure {
+  if (error instanceof TraceError) return { file, line: error.line, sentence: error.message, exitCode: REFUSED };
+  if (error instanceof LimitError) return { file, line: error.line, sentence: error.message, exitCode: LIMIT };
+  throw error;
+}
+
+/** `trace.txt:12: the sentence` on standard error; with `json` also an object on standard output. */
+export function writeFailure(failure: Failure, json: boolean, terminal: Terminal): void {
+  const { file, line, sentence } = failure;
+  const name = file === "-" ? "standard input" : file;
+  const place = coloured("red", line > 0 ? `${name}:${line}:` : `${name}:`, terminal.stderr);
+  writeLine(terminal.stderr, `${place} ${sentence}`);
+  if (json) writeJson(terminal.stdout, { file, error: sentence, line: line > 0 ? line : null });
+}

@@ -1,0 +1,72 @@
+// The public API: a simulated arm64 machine under pKVM, and the replay of recorded traces on it.
+//
+//   const machine = await Machine.create({ regions: [{ base: "0x40000000", size: "0x10000000" }] });
+//   const { ret, reason } = machine.apply({ op: "host_share_hyp", pfn: 0x41000n });
+
+export {
+  Machine,
+  type BatchOptions,
+  type EffectsListener,
+  type PackedOptions,
+  type Snapshot,
+  type Stage2,
+  type Vcpu,
+  type Vm,
+} from "./machine/machine.js";
+export {
+  ConfigError,
+  resolveConfig,
+  type HostConfig,
+  type LoneTableConfig,
+  type MachineConfig,
+  type PageTableConfig,
+  type Region,
+  type ResolvedConfig,
+} from "./machine/config.js";
+export {
+  OPERATIONS,
+  decodeOperation,
+  encodeOperation,
+  operationName,
+  type Argument,
+  type ArgumentKind,
+  type Operation,
+  type OperationName,
+} from "./machine/operations.js";
+export { errnoName, type Outcome, type OutcomeDetails, type OutcomeStatus, type Panic } from "./machine/outcome.js";
+export {
+  decodeEffect,
+  type AbortResult,
+  type Effect,
+  type EffectOf,
+  type PageState,
+  type VcpuStatus,
+  type VmState,
+  type VmStatus,
+} from "./machine/effects.js";
+export type { Leaf, PageRun, Table } from "./machine/dumps.js";
+export { INVARIANTS, type Violation } from "./machine/invariants.js";
+export { describeDescriptor, describeEffects } from "./machine/describe.js";
+export { panicSentence, refusalSentence, reportRefusal, type Refusal, type RefusalReport } from "./machine/reasons.js";
+export { kernelFunction, type KernelFunction } from "./machine/functions.js";
+export { pageStateName } from "./machine/names.js";
+
+export { replayChunks, replayFile, type ReplayedTrace } from "./trace/open.js";
+export {
+  LimitError,
+  TraceError,
+  type Divergence,
+  type ExplainedOperation,
+  type Replay,
+  type ReplayOptions,
+  type ReplaySummary,
+} from "./trace/replay.js";
+export type { ReadProgress } from "./trace/input.js";
+export {
+  expectationsOf,
+  traceHeader,
+  traceLine,
+  traceReset,
+  type TraceExpectations,
+  type TraceLineOptions,
+} from "./trace/freehold-trace-writer.js";

@@ -1,0 +1,421 @@
+// The configuration of a machine: what users write, checked and completed, and the packed record the core reads
+// (layout: assembly/abi/config.ts). Field names are those of the recorded vectors' headers.
+
+import { z } from "zod";
+import * as abi from "../../assembly/abi/config.js";
+import {
+  CREATE_CARVEOUT,
+  CREATE_GEOMETRY,
+  CREATE_POOL,
+  CREATE_REGIONS,
+  CREATE_TOO_LARGE,
+  MEMBLOCK_NOMAP,
+} from "../../assembly/abi/codes.js";
+import { levelShift, tableGeometry, tablePagesFor, type TableGeometry } from "./geometry.js";
+
+/** A machine configuration that cannot be. The message begins with the field at fault. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+/** IPA widths that the ID register of an arm64 CPU can state; 52 bits would need LPA2. */
+const IA_BITS = [32, 36, 40, 42, 44, 48] as const;
+
+const U64_END = 1n << 64n;
+/** pkvm_handle_t is 16 bits wide. */
+const HANDLE_END = 0x10000;
+
+/** 64-bit value: bigint, safe integer, or a decimal or 0x-hexadecimal string. */
+const u64 = z
+  .union([z.bigint(), z.int().nonnegative(), z.string().regex(/^(0x[0-9a-fA-F]{1,16}|[0-9]{1,20})$/)], {
+    error: "is not a number of bytes: a bigint, an integer, or a decimal or 0x-hexadecimal string",
+  })
+  .transform((value) => BigInt(value))
+  .refine((value) => value >= 0n && value < U64_END, "does not fit 64 bits");
+
+const u32 = z.int().nonnegative().max(0xffff_ffff);
+const switchable = z.union([z.boolean(), z.literal(0), z.literal(1)]).transform(Boolean);
+const handle = u64
+  .refine((value) => value > 0n && value < BigInt(HANDLE_END), "is not a 16-bit handle")
+  .transform(Number);
+const range = z.strictObject({ base: u64, size: u64 });
+const pageShift = z.literal([12, 14, 16]);
+const iaBits = z.literal(IA_BITS);
+
+const features = z.strictObject({
+  /** Stage-2 forced write-back. */
+  fwb: switchable.default(false),
+  /** No instruction-cache maintenance needed. */
+  dic: switchable.default(false),
+  /** Separate privileged and unprivileged execute permission at stage 2. */
+  xnx: switchable.default(false),
+  /** Range TLBI. */
+  tlb_range: switchable.default(false),
+  /** CONFIG_NVHE_EL2_DEBUG: extra assertions. */
+  el2_debug: switchable.default(false),
+});
+
+const region = z.strictObject({ base: u64, size: u64, nomap: switchable.default(false) });
+
+export const hostSchema = z.strictObject({
+  /** Only documentation. */
+  name: z.string().optional(),
+  /** log2 of the page size. */
+  page_shift: pageShift.default(12),
+  /** Width of the host's and every guest's IPA space; default 40, or more if the regions need it. */
+  ia_bits: iaBits.optional(),
+  features: features.prefault({}),
+  /** Memory regions in ascending order, sizes in bytes; everything else is device space. `nomap`: firmware-reserved. */
+  regions: z.array(region).min(1),
+  /** EL2's own memory; default: as much as it needs, at the top of the largest region. */
+  hyp_carveout: range.optional(),
+  /** EL2's code; default: the first 64 KiB of the carve-out. */
+  hyp_text: range.optional(),
+  /** Table pages of the host stage 2. */
+  host_s2_pool_pages: u32.min(1).optional(),
+  /** Sizes in bytes that EL2 takes by donation for a VM (plus so much per vCPU) and for a vCPU. */
+  vm_bytes: u32.min(1).default(5480),
+  vm_bytes_per_vcpu: u32.default(8),
+  vcpu_bytes: u32.min(1).default(7696),
+  /** Sizes in bytes of the host's own descriptors, which EL2 pins. */
+  host_kvm_bytes: u32.min(1).default(5120),
+  host_vcpu_bytes: u32.min(1).default(7680),
+  /** Handle of VM slot 0. */
+  handle_base: handle.default(0x1000),
+  max_vms: u32.min(1).max(255).default(255),
+});
+
+const pageTableSchema = z.strictObject({
+  name: z.string().optional(),
+  page_shift: pageShift.default(12),
+  ia_bits: iaBits.default(40),
+  features: features.prefault({}),
+  /** Table pages, the root's included. */
+  pool_pages: u32.min(1).default(4096),
+  /** Identity addresses demanded. */
+  idmap: switchable.default(false),
+  /** Memory type always "as stage 1". */
+  as_s1: switchable.default(false),
+  /** Page leaves only. */
+  force_pte: switchable.default(false),
+  vmid: u32.max(0xffff).default(7),
+});
+
+/**
+ * Configuration of a pKVM host. Only `regions` must be given: `{ regions: [{ base: "0x40000000", size: "0x10000000" }] }`.
+ * Addresses and sizes are bytes, as bigint, number or string.
+ */
+export type MachineConfig = z.input<typeof hostSchema>;
+
+/** Configuration of one stage-2 table by itself (the page-table library without ownership). */
+export type PageTableConfig = z.input<typeof pageTableSchema>;
+
+/** The parts of a resolved configuration that every kind of machine has. */
+interface Resolved {
+  readonly geometry: TableGeometry;
+  readonly features: z.output<typeof features>;
+}
+
+/** A memory region, in bytes. */
+export interface Region {
+  readonly base: bigint;
+  readonly size: bigint;
+  readonly nomap: boolean;
+}
+
+/** A pKVM host's configuration, complete. */
+export interface HostConfig extends Resolved {
+  readonly kind: "pkvm" | "replayed";
+  readonly regions: readonly Region[];
+  readonly hyp_carveout: { readonly base: bigint; readonly size: bigint };
+  readonly hyp_text: { readonly base: bigint; readonly size: bigint };
+  readonly host_s2_pool_pages: number;
+  readonly vm_bytes: number;
+  readonly vm_bytes_per_vcpu: number;
+  readonly vcpu_bytes: number;
+  readonly host_kvm_bytes: number;
+  readonly host_vcpu_bytes: number;
+  readonly handle_base: number;
+  readonly max_vms: number;
+  /** Of a machine rebuilt from a trace's snapshot (`replayed`): table frames outside its DRAM. Else 0. */
+  readonly frames: number;
+}
+
+/** A lone table's configuration, complete. */
+export interface LoneTableConfig extends Resolved {
+  readonly kind: "page_table";
+  readonly pool_pages: number;
+  readonly idmap: boolean;
+  readonly as_s1: boolean;
+  readonly force_pte: boolean;
+  readonly vmid: number;
+}
+
+/** What a machine is made from. */
+export type ResolvedConfig = HostConfig | LoneTableConfig;
+
+/** Parses with `schema`; the first thing wrong becomes a ConfigError that names the field. */
+function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0] as z.core.$ZodIssue;
+  const field = issue.path.length === 0 ? "configuration" : issue.path.map(String).join(".");
+  throw new ConfigError(`${field}: ${issue.message}`);
+}
+
+/**
+ * Checks a host configuration and fills in what it leaves out.
+ *
+ * @throws ConfigError naming the field: unknown or ill-typed fields, regions that overlap, are not page aligned, do not fit
+ * `ia_bits`, are more than 128 or more than 4 GiB of WebAssembly memory can describe; a carve-out outside the regions
+ */
+export function resolveConfig(config: MachineConfig): HostConfig {
+  const given = parse(hostSchema, config);
+  checkRegions(given.regions, given.page_shift, given.ia_bits ?? 48);
+  if (given.handle_base + given.max_vms > HANDLE_END) {
+    throw new ConfigError(`max_vms: ${given.max_vms} handles from ${given.handle_base} on do not fit 16 bits`);
+  }
+  const geometry = tableGeometry(given.page_shift, given.ia_bits ?? iaBitsFor(given.regions));
+  const poolPages = given.host_s2_pool_pages ?? hostPoolBudget(given.regions, given.page_shift);
+  if (poolPages < geometry.pgdPages) {
+    throw new ConfigError(`host_s2_pool_pages: ${poolPages} is less than the ${geometry.pgdPages} root pages`);
+  }
+  const carveout = given.hyp_carveout ?? placeCarveout(given.regions, geometry, poolPages, given.features.el2_debug);
+  const text = given.hyp_text ?? { base: carveout.base, size: textSize(given.page_shift) };
+  checkCarveout(carveout, text, given.regions, given.page_shift);
+  return {
+    kind: "pkvm",
+    geometry,
+    features: given.features,
+    regions: given.regions,
+    hyp_carveout: carveout,
+    hyp_text: text,
+    host_s2_pool_pages: poolPages,
+    vm_bytes: given.vm_bytes,
+    vm_bytes_per_vcpu: given.vm_bytes_per_vcpu,
+    vcpu_bytes: given.vcpu_bytes,
+    host_kvm_bytes: given.host_kvm_bytes,
+    host_vcpu_bytes: given.host_vcpu_bytes,
+    handle_base: given.handle_base,
+    max_vms: given.max_vms,
+    frames: 0,
+  };
+}
+
+/**
+ * Checks the configuration of a lone table and fills in what it leaves out.
+ *
+ * @throws ConfigError naming the field
+ */
+export function resolvePageTableConfig(config: PageTableConfig): LoneTableConfig {
+  const given = parse(pageTableSchema, config);
+  const { page_shift, ia_bits, pool_pages, idmap, as_s1, force_pte, vmid } = given;
+  const geometry = tableGeometry(page_shift, ia_bits);
+  if (pool_pages < geometry.pgdPages) {
+    throw new ConfigError(`pool_pages: ${pool_pages} is less than the ${geometry.pgdPages} root pages`);
+  }
+  return { kind: "page_table", geometry, features: given.features, pool_pages, idmap, as_s1, force_pte, vmid };
+}
+
+const hex = (value: bigint): string => `0x${value.toString(16)}`;
+
+function isAligned(value: bigint, shift: number): boolean {
+  return (value & ((1n << BigInt(shift)) - 1n)) === 0n;
+}
+
+/** Bytes of the core's state per page of DRAM: vmemmap entry, index of contents, descriptors of host and owner with their tables. */
+const STATE_BYTES_PER_PAGE = 21n;
+const WASM_BYTES = 1n << 32n;
+
+function checkRegions(regions: readonly Region[], shift: number, bits: number): void {
+  if (regions.length > abi.HYP_MEMBLOCK_REGIONS) {
+    throw new ConfigError(`regions: ${regions.length} regions, pKVM takes at most ${abi.HYP_MEMBLOCK_REGIONS}`);
+  }
+  let end = 0n;
+  let pages = 0n;
+  regions.forEach(({ base, size }, index) => {
+    const where = `regions.${index}`;
+    if (size === 0n) throw new ConfigError(`${where}.size: the region is empty`);
+    if (!isAligned(base, shift)) throw new ConfigError(`${where}.base: ${hex(base)} is not page aligned`);
+    if (!isAligned(size, shift))
+      throw new ConfigError(`${where}.size: ${hex(size)} is not a multiple of the page size`);
+    if (base < end) {
+      throw new ConfigError(`${where}.base: ${hex(base)} is below the end of the region before it, ${hex(end)}`);
+    }
+    end = base + size;
+    if (end > 1n << BigInt(bits)) throw new ConfigError(`${where}: ends at ${hex(end)}, beyond ${bits} address bits`);
+    pages += size >> BigInt(shift);
+  });
+  if (pages * STATE_BYTES_PER_PAGE > WASM_BYTES) throw tooLarge(pages, shift);
+}
+
+/** The error for more DRAM than can be simulated. */
+function tooLarge(pages: bigint, shift: number): ConfigError {
+  const gib = (bytes: bigint) => `${(Number(bytes) / 2 ** 30).toFixed(1)} GiB`;
+  const dram = gib(pages << BigInt(shift));
+  const need = gib(pages * STATE_BYTES_PER_PAGE);
+  return new ConfigError(`regions: ${dram} of DRAM need ${need} of WebAssembly memory, the limit is 4 GiB`);
+}
+
+/** What the core's refusal to make a machine (CREATE_* of assembly/abi/codes.ts) means for its configuration. */
+export function creationError(answer: number, config: ResolvedConfig): ConfigError {
+  const { pageShift } = config.geometry;
+  const regions = config.kind === "page_table" ? [] : config.regions;
+  switch (answer) {
+    case CREATE_TOO_LARGE:
+      return tooLarge(regions.reduce((sum, { size }) => sum + size, 0n) >> BigInt(pageShift), pageShift);
+    case CREATE_REGIONS:
+      return new ConfigError("regions: the core refuses them");
+    case CREATE_GEOMETRY:
+      return new ConfigError("ia_bits: no stage-2 table has this shape");
+    case CREATE_CARVEOUT:
+      return new ConfigError("hyp_carveout: too small for EL2's tables and the host's table pool");
+    case CREATE_POOL:
+      return new ConfigError("host_s2_pool_pages: too few to describe EL2's own memory");
+    default:
+      return new ConfigError(`the core refuses the configuration (${answer})`);
+  }
+}
+
+function iaBitsFor(regions: readonly Region[]): number {
+  const last = regions.at(-1);
+  const end = last === undefined ? 0n : last.base + last.size;
+  return IA_BITS.find((bits) => bits >= 40 && end <= 1n << BigInt(bits)) ?? 48;
+}
+
+const GIB = 2 ** 30;
+
+/** Reference pkvm-el2 section 2.12: tables for all regions, as many again for 1 GiB of device space, and 16. */
+function hostPoolBudget(regions: readonly Region[], shift: number): number {
+  return hypTableBudget(regions, shift) + 16;
+}
+
+function hypTableBudget(regions: readonly Region[], shift: number): number {
+  const pages = regions.map(({ size }) => Number(size >> BigInt(shift)));
+  return [...pages, GIB / 2 ** shift].reduce((sum, count) => sum + tablePagesFor(count, shift), 0);
+}
+
+/** 64 KiB, or a page where that is more. */
+function textSize(shift: number): bigint {
+  return BigInt(Math.max(2 ** shift, 0x10000));
+}
+
+/** Pages of the ownership selftest (CONFIG_NVHE_EL2_DEBUG), of the VM table, of the FF-A mailboxes and descriptor buffer. */
+const SELFTEST_PAGES = 32;
+const VM_TABLE_PAGES = 1;
+const FFA_BYTES = 11 * 4096;
+
+/** The carve-out of reference pkvm-el2 section 1.7, in bytes: rounded up to blocks of level 2. */
+function carveoutSize(regions: readonly Region[], { pageShift }: TableGeometry, pool: number, debug: boolean): bigint {
+  const pageSize = 2 ** pageShift;
+  const memoryPages = regions.reduce((sum, { size }) => sum + Number(size >> BigInt(pageShift)), 0);
+  const vmemmapPages = Math.ceil((memoryPages * 8) / pageSize) + regions.length;
+  const pages =
+    Number(textSize(pageShift)) / pageSize +
+    (debug ? SELFTEST_PAGES : 0) +
+    vmemmapPages +
+    VM_TABLE_PAGES +
+    hypTableBudget(regions, pageShift) +
+    pool +
+    Math.ceil(FFA_BYTES / pageSize);
+  return BigInt(pages) << BigInt(pageShift);
+}
+
+function placeCarveout(regions: readonly Region[], geometry: TableGeometry, pool: number, debug: boolean) {
+  const size = carveoutSize(regions, geometry, pool, debug);
+  const block = 1n << BigInt(levelShift(geometry.pageShift, 2));
+  const blocks = ((size + block - 1n) / block) * block;
+  const usable = regions.filter(({ nomap }) => !nomap).sort((a, b) => (a.size < b.size ? 1 : -1));
+  for (const { base, size: room } of usable) {
+    const start = ((base + room - blocks) / block) * block;
+    if (blocks <= room && start >= base) return { base: start, size: blocks };
+    // The kernel falls back to a carve-out without block alignment (kvm/pkvm.c:kvm_hyp_reserve).
+    if (size <= room) return { base: base + room - size, size };
+  }
+  throw new ConfigError(`regions: none has room for the ${hex(size)} bytes of EL2's own memory`);
+}
+
+type Range = HostConfig["hyp_text"];
+
+function checkCarveout(carveout: Range, text: Range, regions: readonly Region[], shift: number): void {
+  for (const [field, { base, size }] of [["hyp_carveout", carveout] as const, ["hyp_text", text] as const]) {
+    if (!isAligned(base, shift)) throw new ConfigError(`${field}.base: ${hex(base)} is not page aligned`);
+    if (!isAligned(size, shift))
+      throw new ConfigError(`${field}.size: ${hex(size)} is not a multiple of the page size`);
+  }
+  if (carveout.size === 0n) throw new ConfigError("hyp_carveout.size: EL2 needs memory of its own");
+  const end = carveout.base + carveout.size;
+  const inside = regions.some(({ base, size, nomap }) => !nomap && carveout.base >= base && end <= base + size);
+  if (!inside) {
+    throw new ConfigError(`hyp_carveout: ${hex(carveout.base)}..${hex(end)} is not inside one usable region`);
+  }
+  const textEnd = text.base + text.size;
+  const known = regions.some(({ base, size, nomap }) => !nomap && text.base >= base && textEnd <= base + size);
+  if (text.size > 0n && !known) {
+    throw new ConfigError(`hyp_text: ${hex(text.base)}..${hex(textEnd)} is not inside one usable region`);
+  }
+}
+
+function featureBits(set: Resolved["features"]): number {
+  return (
+    (set.fwb ? abi.FEATURE_FWB : 0) |
+    (set.dic ? abi.FEATURE_DIC : 0) |
+    (set.xnx ? abi.FEATURE_XNX : 0) |
+    (set.tlb_range ? abi.FEATURE_TLB_RANGE : 0) |
+    (set.el2_debug ? abi.FEATURE_EL2_DEBUG : 0)
+  );
+}
+
+const KINDS = { pkvm: abi.KIND_PKVM, page_table: abi.KIND_PAGE_TABLE, replayed: abi.KIND_REPLAYED } as const;
+
+/** The packed record of assembly/abi/config.ts. */
+export function packConfig(config: ResolvedConfig): Uint8Array {
+  const regions = config.kind === "page_table" ? 0 : config.regions.length;
+  const bytes = new Uint8Array(abi.CONFIG_HEADER_SIZE + regions * abi.CONFIG_REGION_SIZE);
+  const view = new DataView(bytes.buffer);
+  const put32 = (offset: number, value: number) => view.setUint32(offset, value, true);
+  put32(abi.CONFIG_KIND, KINDS[config.kind]);
+  put32(abi.CONFIG_PAGE_SHIFT, config.geometry.pageShift);
+  put32(abi.CONFIG_IA_BITS, config.geometry.iaBits);
+  put32(abi.CONFIG_FEATURES, featureBits(config.features));
+  if (config.kind === "page_table") packTable(config, put32);
+  else packHost(config, view, put32);
+  return bytes;
+}
+
+type Put32 = (offset: number, value: number) => void;
+
+function packTable(config: LoneTableConfig, put32: Put32): void {
+  put32(abi.CONFIG_VMID, config.vmid);
+  put32(abi.CONFIG_POOL_PAGES, config.pool_pages);
+  put32(abi.CONFIG_FRAMES, config.pool_pages);
+  const flags =
+    (config.idmap ? abi.TABLE_IDMAP : 0) |
+    (config.as_s1 ? abi.TABLE_AS_S1 : 0) |
+    (config.force_pte ? abi.TABLE_FORCE_PTE : 0);
+  put32(abi.CONFIG_TABLE_FLAGS, flags);
+}
+
+function packHost(config: HostConfig, view: DataView, put32: Put32): void {
+  const put64 = (offset: number, value: bigint) => view.setBigUint64(offset, value, true);
+  put32(abi.CONFIG_REGIONS, config.regions.length);
+  put32(abi.CONFIG_HOST_S2_POOL_PAGES, config.host_s2_pool_pages);
+  put64(abi.CONFIG_CARVEOUT_BASE, config.hyp_carveout.base);
+  put64(abi.CONFIG_CARVEOUT_SIZE, config.hyp_carveout.size);
+  put64(abi.CONFIG_TEXT_BASE, config.hyp_text.base);
+  put64(abi.CONFIG_TEXT_SIZE, config.hyp_text.size);
+  put32(abi.CONFIG_VM_BYTES, config.vm_bytes);
+  put32(abi.CONFIG_VM_BYTES_PER_VCPU, config.vm_bytes_per_vcpu);
+  put32(abi.CONFIG_VCPU_BYTES, config.vcpu_bytes);
+  put32(abi.CONFIG_HOST_KVM_BYTES, config.host_kvm_bytes);
+  put32(abi.CONFIG_HOST_VCPU_BYTES, config.host_vcpu_bytes);
+  put32(abi.CONFIG_HANDLE_BASE, config.handle_base);
+  put32(abi.CONFIG_MAX_VMS, config.max_vms);
+  put32(abi.CONFIG_FRAMES, config.frames);
+  config.regions.forEach(({ base, size, nomap }, index) => {
+    const at = abi.CONFIG_HEADER_SIZE + index * abi.CONFIG_REGION_SIZE;
+    put64(at, base);
+    put64(at + 8, size);
+    put32(at + 16, nomap ? MEMBLOCK_NOMAP : 0);
+  });
+}

@@ -1,0 +1,331 @@
+// What an operation did, in words: stage-2 descriptors decoded, effects as sentences, runs of equal effects as one.
+// Encodings: pKVM EL2 reference, sections 1.4 to 1.6 and 2.1.
+
+import { NOPAGE, PKVM_ID_GUEST, POISON } from "../../assembly/abi/codes.js";
+import type { Effect, EffectOf, PageState, VcpuStatus, VmStatus } from "./effects.js";
+import { levelShift } from "./geometry.js";
+import { componentName, count, hex, pageStateName, sizeName } from "./names.js";
+
+const GUEST_ID = BigInt(PKVM_ID_GUEST);
+
+/** What a description has to know of the machine. A machine is one. */
+export interface TableContext {
+  /** log2 of the page size. */
+  readonly pageShift: number;
+  /** A lone table has no owners: what its annotations mean is its user's business. */
+  readonly config: { readonly kind: "pkvm" | "replayed" | "page_table" };
+}
+
+/** Bytes that one entry of `level` covers: 1 GiB, 2 MiB, 4 KiB for levels 1 to 3 with 4 KiB pages. */
+export function entrySize(level: number, pageShift: number): bigint {
+  return 1n << BigInt(levelShift(pageShift, level));
+}
+
+/**
+ * A stage-2 descriptor in words: `empty`, `4 KiB page at 0x41000000, RWX, SHARED_OWNED`, `donated to VM 0x1000 as gfn 0x80000`, ...
+ *
+ * @param vm handle of the VM whose table it is in; 0 for the host, whose leaves carry no page state
+ */
+export function describeDescriptor(descriptor: bigint, level: number, vm: number, context: TableContext): string {
+  if (isValid(descriptor)) {
+    const [kind, ...attributes] = validWords(descriptor, level, vm, context.pageShift);
+    return [`${kind} at ${hex(outputAddress(descriptor, context.pageShift))}`, ...attributes].join(", ");
+  }
+  const words = describeEntry(descriptor, level, vm, context);
+  return isGuestAnnotation(descriptor) && !isLone(context)
+    ? `${words} as gfn ${hex((descriptor >> 20n) & 0xff_ffff_ffffn)}`
+    : words;
+}
+
+/** As {@link describeDescriptor}, without the address or gfn in it: what entries of one run have in common. */
+export function describeEntry(descriptor: bigint, level: number, vm: number, context: TableContext): string {
+  if (descriptor === 0n) return "empty";
+  if (isValid(descriptor)) return validWords(descriptor, level, vm, context.pageShift).join(", ");
+  const type = descriptor >> 60n;
+  if (type === 1n) return "locked (between break and make)";
+  if (isLone(context) || (type !== 2n && type !== 3n)) return `invalid, annotated ${hex(descriptor)}`;
+  if (type === 3n) return "poisoned (reclaimed by force)";
+  return isGuestAnnotation(descriptor)
+    ? `donated to VM ${hex((descriptor >> 4n) & 0xffffn)}`
+    : `donated to ${componentName(Number(ownerOf(descriptor)))}`;
+}
+
+function isLone(context: TableContext): boolean {
+  return context.config.kind === "page_table";
+}
+
+/** Whether a walk goes on or ends here with a translation. */
+export function isValid(descriptor: bigint): boolean {
+  return (descriptor & 1n) !== 0n;
+}
+
+/** Invalid descriptors carry a type in bits 63:60, 2 for donated; bits 3:1 name the owner. */
+function ownerOf(descriptor: bigint): bigint {
+  return (descriptor >> 1n) & 7n;
+}
+
+/** A page donated to a guest: handle in bits 19:4, gfn in bits 59:20 (host_stage2_encode_gfn_meta). */
+function isGuestAnnotation(descriptor: bigint): boolean {
+  return !isValid(descriptor) && descriptor >> 60n === 2n && ownerOf(descriptor) === GUEST_ID;
+}
+
+/** Kind first: `4 KiB page`, `2 MiB block`, `table`. */
+function validWords(descriptor: bigint, level: number, vm: number, pageShift: number): string[] {
+  if (level < 3 && (descriptor & 2n) !== 0n) return ["table"];
+  const size = sizeName(entrySize(level, pageShift));
+  const words = [`${size} ${level === 3 ? "page" : "block"}`, permissions(descriptor), ...memoryType(descriptor)];
+  if ((descriptor & (1n << 10n)) === 0n) words.push("old (access flag clear)");
+  if (vm !== 0) words.push(pageStateName(leafPageState(descriptor)));
+  return words;
+}
+
+/** The page state in a guest's leaf: bits 56:55 if valid, else POISON or NOPAGE (guest_get_page_state). */
+export function leafPageState(descriptor: bigint): number {
+  if (isValid(descriptor)) return Number((descriptor >> 55n) & 3n);
+  return descriptor >> 60n === 3n ? POISON : NOPAGE;
+}
+
+/** Where a valid leaf or table entry points to, in bytes. */
+export function outputAddress(descriptor: bigint, pageShift: number): bigint {
+  const low = descriptor & 0x0000_ffff_ffff_ffffn & ~((1n << BigInt(pageShift)) - 1n);
+  // With 64 KiB pages, bits 15:12 are address bits 51:48.
+  return pageShift === 16 ? low | (((descriptor >> 12n) & 15n) << 48n) : low;
+}
+
+/** `RWX`, `RW-`, `R-X` for EL0 and EL1 alike; `Xu`, `Xp` where only one of them may execute (bits 54:53). */
+function permissions(descriptor: bigint): string {
+  const execute = ["X", "Xu", "-", "Xp"][Number((descriptor >> 53n) & 3n)] ?? "-";
+  return `${(descriptor & (1n << 6n)) === 0n ? "-" : "R"}${(descriptor & (1n << 7n)) === 0n ? "-" : "W"}${execute}`;
+}
+
+/** Normal memory goes without saying: 0xf, or 6 and 7 with forced write-back. */
+function memoryType(descriptor: bigint): string[] {
+  const type = Number((descriptor >> 2n) & 15n);
+  if (type === 1) return ["device memory"];
+  if (type === 5) return ["non-cacheable"];
+  return type === 15 || type === 6 || type === 7 ? [] : [`memory type ${type}`];
+}
+
+/** `host OWNED -> NOPAGE, shares 0 -> 1`: what differs between two entries of the hyp vmemmap; empty if nothing that matters does. */
+export function describePageChange(before: PageState, after: PageState): string {
+  const changes: string[] = [];
+  if (before.host !== after.host) changes.push(`host ${pageStateName(before.host)} -> ${pageStateName(after.host)}`);
+  if (before.hyp !== after.hyp) changes.push(`EL2 ${pageStateName(before.hyp)} -> ${pageStateName(after.hyp)}`);
+  if (before.shares !== after.shares) changes.push(`guest shares ${before.shares} -> ${after.shares}`);
+  if (before.refcount !== after.refcount) changes.push(`EL2 references ${before.refcount} -> ${after.refcount}`);
+  if (before.order !== after.order) changes.push(`pool order ${before.order} -> ${after.order}`);
+  return changes.join(", ");
+}
+
+/** One line of a description: its words depend on how many equal effects it stands for. */
+interface Line {
+  /** Effects with equal signatures at consecutive addresses are one line. */
+  readonly signature: string;
+  readonly start: bigint;
+  /** Bytes from one effect to the next; 0 if the line cannot grow. */
+  readonly step: bigint;
+  readonly write: (start: bigint, n: bigint) => string;
+  n: bigint;
+}
+
+/**
+ * The effects of one operation as sentences, in the order in which they first occurred.
+ * Equal effects at consecutive addresses (a run of pages, of leaves, of TLB invalidations) are told once.
+ */
+export function describeEffects(effects: readonly Effect[], context: TableContext): string[] {
+  const lines: Line[] = [];
+  const open = new Map<string, Line>();
+  for (const effect of effects) {
+    const line = lineOf(effect, context);
+    if (line === null) continue;
+    const last = open.get(line.signature);
+    if (last !== undefined && line.step !== 0n && line.start === last.start + last.n * line.step) {
+      last.n += 1n;
+    } else {
+      lines.push(line);
+      open.set(line.signature, line);
+    }
+  }
+  return lines.map((line) => line.write(line.start, line.n));
+}
+
+function lineOf(effect: Effect, context: TableContext): Line | null {
+  const { pageShift } = context;
+  switch (effect.kind) {
+    case "page":
+      return pageLine(effect, pageShift);
+    case "descriptor":
+      return descriptorLine(effect, context);
+    case "hyp_map":
+      return hypMapLine(effect, pageShift);
+    case "tlbi_ipa":
+    case "tlbi_ipa_nsh":
+      return tlbiLine(effect, pageShift);
+    case "dcache":
+    case "icache":
+    case "poc":
+    case "wipe":
+      return rangeLine(effect);
+    case "hvc":
+      return effect.elrDelta === 0 ? null : single(`the guest's return address moves by ${effect.elrDelta}`);
+    default:
+      return single(sentence(effect, context));
+  }
+}
+
+function single(words: string): Line {
+  return { signature: "", start: 0n, step: 0n, n: 1n, write: () => words };
+}
+
+function pageLine(effect: EffectOf<"page">, pageShift: number): Line | null {
+  const change = describePageChange(effect.before, effect.after);
+  if (change === "") return null;
+  const shift = BigInt(pageShift);
+  return {
+    signature: `page ${change}`,
+    start: effect.pa >> shift,
+    step: 1n,
+    n: 1n,
+    write: (pfn, n) => `${frames("pfn", pfn, n)}: ${change}`,
+  };
+}
+
+/** `pfn 0x41000` or `pfn 0x41000-0x411ff (512 pages)`. */
+function frames(unit: "pfn" | "gfn", first: bigint, n: bigint): string {
+  return n === 1n ? `${unit} ${hex(first)}` : `${unit} ${hex(first)}-${hex(first + n - 1n)} (${count(n, "page")})`;
+}
+
+function descriptorLine(effect: EffectOf<"descriptor">, context: TableContext): Line {
+  const { vm, level } = effect;
+  const step = entrySize(level, context.pageShift);
+  const before = describeDescriptor(effect.before, level, vm, context);
+  const after = describeDescriptor(effect.after, level, vm, context);
+  const varies = [effect.before, effect.after].some((value) => isValid(value) || isGuestAnnotation(value));
+  const signature = [vm, level, relative(effect.before, effect.ipa), relative(effect.after, effect.ipa)].join(" ");
+  const write = (ipa: bigint, n: bigint): string => {
+    const where =
+      n === 1n ? hex(ipa) : `${hex(ipa)}-${hex(ipa + n * step - 1n)} (${count(n, "entry").replace("ys", "ies")})`;
+    return `${tableName(vm, context)}, IPA ${where}, level ${level}: ${before} -> ${after}${n > 1n && varies ? " (the first)" : ""}`;
+  };
+  return { signature: `descriptor ${signature}`, start: effect.ipa, step, n: 1n, write };
+}
+
+/** A valid leaf grows with its address and a guest's annotation with its gfn: what stays equal over a run of them. */
+function relative(descriptor: bigint, ipa: bigint): string {
+  if (isValid(descriptor)) return `valid ${descriptor - ipa}`;
+  return isGuestAnnotation(descriptor) ? `guest ${descriptor & 0xf_ffffn}` : `invalid ${descriptor}`;
+}
+
+function hypMapLine(effect: EffectOf<"hyp_map">, pageShift: number): Line {
+  const mapped = (effect.after & 1n) !== 0n;
+  return {
+    signature: `hyp_map ${mapped}`,
+    start: effect.pa >> BigInt(pageShift),
+    step: 1n,
+    n: 1n,
+    write: (pfn, n) => `EL2 stage 1: ${frames("pfn", pfn, n)} ${mapped ? "mapped" : "unmapped"}`,
+  };
+}
+
+function tlbiLine(effect: EffectOf<"tlbi_ipa" | "tlbi_ipa_nsh">, pageShift: number): Line {
+  const { vmid, level, kind } = effect;
+  const step = level === null ? 0n : entrySize(level, pageShift);
+  const details = `VMID ${vmid}, ${level === null ? "no level hint" : `level ${level}`}`;
+  const scope = kind === "tlbi_ipa_nsh" ? ", this CPU only" : "";
+  const write = (ipa: bigint, n: bigint): string =>
+    n === 1n
+      ? `TLB: IPA ${hex(ipa)} invalidated (${details}${scope})`
+      : `TLB: ${n} invalidations by IPA from ${hex(ipa)} on (${details}${scope})`;
+  return { signature: `${kind} ${vmid} ${level}`, start: effect.ipa, step, n: 1n, write };
+}
+
+const RANGE_WORDS = {
+  dcache: "data cache cleaned and invalidated",
+  icache: "instruction cache invalidated",
+  poc: "cleaned to the point of coherency",
+  wipe: "filled with zeros",
+} as const;
+
+function rangeLine(effect: EffectOf<"dcache" | "icache" | "poc" | "wipe">): Line {
+  const { kind, size } = effect;
+  return {
+    signature: `${kind} ${size}`,
+    start: effect.pa,
+    step: size,
+    n: 1n,
+    write: (pa, n) => `memory at PA ${hex(pa)}, ${sizeName(n * size)}: ${RANGE_WORDS[kind]}`,
+  };
+}
+
+type SingleEffect = Exclude<
+  Effect,
+  {
+    kind:
+      "page" | "descriptor" | "hyp_map" | "tlbi_ipa" | "tlbi_ipa_nsh" | "dcache" | "icache" | "poc" | "wipe" | "hvc";
+  }
+>;
+
+function sentence(effect: SingleEffect, context: TableContext): string {
+  switch (effect.kind) {
+    case "table": {
+      const what = effect.present ? "taken into use" : "given back";
+      return `${tableName(effect.vm, context)}: table of level-${effect.level} entries from IPA ${hex(effect.ipa)} ${what}`;
+    }
+    case "tlbi_range":
+      return `TLB: ${count(effect.pages, "page")} from IPA ${hex(effect.ipa)} on invalidated (VMID ${effect.vmid}, range)`;
+    case "tlbi_vmid":
+      return `TLB: everything of VMID ${effect.vmid} invalidated`;
+    case "vm":
+      return `VM ${hex(effect.vm)}: ${vmWords(effect.before)} -> ${vmWords(effect.after)}`;
+    case "vcpu":
+      return `VM ${hex(effect.vm)}, vCPU ${effect.vcpu}: ${vcpuWords(effect.before)} -> ${vcpuWords(effect.after)}`;
+    case "abort":
+      return abortSentence(effect);
+    case "registers":
+      return effect.values.map((value, i) => `x${effect.first + i} = ${hex(value)}`).join(", ");
+    case "guest_exit":
+      return `shown to the host: exit code ${effect.exitCode}, ESR ${hex(effect.esr)}, HPFAR ${hex(effect.hpfar)}, FAR ${hex(effect.far)}`;
+    case "teardown":
+      return `handed back: ${count(effect.teardownPages, "page")} of the VM and its vCPUs, ${count(effect.stage2TeardownPages, "page")} of its tables and memcaches`;
+    case "host_memcache":
+      return `${count(effect.pages, "page")} left on the host's list of table pages`;
+    case "loaded":
+      return effect.vm === 0 ? "no vCPU is loaded" : `VM ${hex(effect.vm)}, vCPU ${effect.vcpu} is loaded`;
+    case "leaf":
+      return `the walk ends at level ${effect.level}: ${describeDescriptor(effect.descriptor, effect.level, 0, context)}`;
+    case "pool":
+      return `${count(effect.free, "pool page")} not in use, ${count(effect.splitPages, "page")} in the split cache`;
+  }
+}
+
+function abortSentence(effect: EffectOf<"abort">): string {
+  const ipa = hex(effect.ipa);
+  switch (effect.result) {
+    case "mapped":
+      return `host access to IPA ${ipa}: ${sizeName(effect.size)} at ${hex(effect.start)} mapped, the instruction is retried`;
+    case "spurious":
+      return `host access to IPA ${ipa}: mapped already, the instruction is retried`;
+    case "injected":
+      return `host access to IPA ${ipa}: denied, an abort is injected with ESR ${hex(effect.injectedEsr)}`;
+    case "retry":
+      return "host access: the address could not be translated, the instruction is retried";
+  }
+}
+
+/** Whose stage-2 table: `host stage 2` or `VM 0x1000 stage 2`. */
+function tableName(vm: number, context: TableContext): string {
+  if (isLone(context)) return "stage 2";
+  return vm === 0 ? "host stage 2" : `VM ${hex(vm)} stage 2`;
+}
+
+/** `live, protected, 2 vCPUs`. */
+export function vmWords(status: VmStatus): string {
+  if (status.state === "free" || status.state === "reserved") return status.state;
+  return `${status.state}, ${status.protected ? "protected" : "not protected"}, ${count(status.vcpus, "vCPU")}`;
+}
+
+/** `present, loaded, 3 memcache pages`. */
+export function vcpuWords(status: VcpuStatus): string {
+  if (!status.present) return "absent";
+  return `present, ${status.loaded ? "loaded" : "not loaded"}, ${count(status.memcache, "memcache page")}`;
+}

@@ -1,0 +1,106 @@
+// The compiled core: found, compiled once, instantiated per machine with a memory of its own.
+
+/** The part of the WebAssembly interface that is used here; node's types do not declare it. */
+declare namespace WebAssembly {
+  interface Module {
+    readonly [Symbol.toStringTag]: string;
+  }
+  class Memory {
+    constructor(limits: { initial: number; maximum: number });
+    readonly buffer: ArrayBuffer;
+    grow(pages: number): number;
+  }
+  function compile(bytes: Uint8Array): Promise<Module>;
+  function instantiate(module: Module, imports: object): Promise<{ readonly exports: object }>;
+}
+
+/** What assembly/index.ts exports. Pointers and counts are numbers, 64-bit arguments and results bigint. */
+export interface CoreExports {
+  configWindow(): number;
+  machineCreate(): number;
+  machineReset(): void;
+  operationWindow(): number;
+  resultWindow(): number;
+  runBatch(operations: number, recordEffects: number): number;
+  effectsHead(): number;
+  dumpWindow(): number;
+  dumpCapacity(): number;
+  dumpPages(fromPage: number): number;
+  dumpLeaves(handle: number, fromIpa: bigint): number;
+  dumpTables(handle: number, from: number): number;
+  framePointer(pa: bigint): number;
+  frameForWrite(pa: bigint): number;
+  pageWord(pfn: bigint): bigint;
+  panickedCode(): number;
+  limitCode(): number;
+  memoryUsed(): number;
+  findLeaf(handle: number, ipa: bigint): number;
+  leafDescriptor(): bigint;
+  lookupLeaves(handle: number, count: number): number;
+  countRefused(count: number): number;
+  vmInfo(slot: number): bigint;
+  vcpuInfo(handle: number, vcpu: number): bigint;
+  snapshotBase(): number;
+  snapshotSize(): number;
+  beginRestore(bytes: number): number;
+  finishRestore(bytes: number): void;
+  checkInvariants(mask: bigint): number;
+  violationSubject(): bigint;
+  violationExpected(): bigint;
+  violationFound(): bigint;
+}
+
+/** One instance of the core and the memory it works in. */
+export interface Core {
+  readonly exports: CoreExports;
+  /** Its buffer changes whenever the core grows it: read `memory.buffer` anew after every call. */
+  readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
+}
+
+/** Pages of 64 KiB: all that WebAssembly can address with 32 bits. */
+const WASM_PAGES = 65536;
+
+let compiled: Promise<WebAssembly.Module> | undefined;
+
+/**
+ * Makes a new instance of the core. The first call compiles it.
+ *
+ * @param bytes the module, where it cannot be read from the file beside the built package (in a browser)
+ */
+export async function instantiateCore(bytes?: Uint8Array): Promise<Core> {
+  compiled ??= compileCore(bytes);
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: WASM_PAGES });
+  const env = { memory, abort: abortHook(memory) };
+  const instance = await WebAssembly.instantiate(await compiled, { env });
+  return { exports: instance.exports as CoreExports, memory };
+}
+
+async function compileCore(bytes: Uint8Array | undefined): Promise<WebAssembly.Module> {
+  return WebAssembly.compile(bytes ?? (await readCore()));
+}
+
+/** Node only: the file is beside the built package, or in dist/ when the sources run directly. */
+async function readCore(): Promise<Uint8Array> {
+  const { readFile } = await import("node:fs/promises");
+  try {
+    return await readFile(new URL("../../freehold.wasm", import.meta.url));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    return readFile(new URL("../../dist/freehold.wasm", import.meta.url));
+  }
+}
+
+/** AssemblyScript's abort: a bug of the core, never an answer to input. */
+function abortHook(memory: { readonly buffer: ArrayBuffer }) {
+  return (message: number, file: number, line: number, column: number): never => {
+    const text = (at: number) => readString(memory.buffer, at);
+    throw new Error(`core stopped: ${text(message)} at ${text(file)}:${line}:${column}`);
+  };
+}
+
+/** An AssemblyScript string: UTF-16, its length in bytes in the 4 bytes before it. */
+function readString(buffer: ArrayBuffer, at: number): string {
+  if (at === 0) return "";
+  const length = new DataView(buffer).getUint32(at - 4, true);
+  return new TextDecoder("utf-16le").decode(new Uint8Array(buffer, at, length));
+}

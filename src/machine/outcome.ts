@@ -1,0 +1,215 @@
+// What an operation answered, in names: errno, reason of the refusal, panic.
+
+import * as codes from "../../assembly/abi/codes.js";
+import * as abi from "../../assembly/abi/records.js";
+import type { AbortResult, Effect } from "./effects.js";
+
+/** `ok`: ran (perhaps refused). `panicked`: EL2 stopped. `invalid`: not an operation. `limit`: a limit of the simulator was reached. */
+export type OutcomeStatus = "ok" | "panicked" | "invalid" | "limit";
+
+/** A WARN, a BUG, or an access to memory that EL2 has not mapped; each is the end of EL2 (reference pkvm-el2 section 0.2). */
+export interface Panic {
+  /** PANIC_* of assembly/abi/codes.ts. */
+  readonly code: number;
+  readonly kind: "warn" | "bug" | "el2-fault";
+  /** The kernel function that stops; null for an EL2 fault. */
+  readonly func: string | null;
+}
+
+/** What some operations answer beside their return value. Only what the operation has is present. */
+export interface OutcomeDetails {
+  /** host_abort. */
+  readonly abort?: {
+    readonly result: AbortResult;
+    readonly ipa: bigint;
+    readonly injectedEsr: bigint;
+    readonly start: bigint;
+    readonly size: bigint;
+  };
+  /** guest_hvc: x0..x3 afterwards, and the change of the return address in bytes. */
+  readonly registers?: readonly [bigint, bigint, bigint, bigint];
+  readonly elrDelta?: number;
+  /** guest_hvc: the made-up data abort that the host sees. */
+  readonly guestExit?: {
+    readonly exitCode: number;
+    readonly esr: bigint;
+    readonly hpfar: bigint;
+    readonly far: bigint;
+  };
+  /** finalize_teardown_vm: pages handed back on the host's two lists. */
+  readonly teardownPages?: number;
+  readonly stage2TeardownPages?: number;
+  /** Refills: pages left on the host's list. */
+  readonly hostMemcache?: number;
+  /** vcpu_load: the vCPU that is loaded now. */
+  readonly loaded?: { readonly vm: number; readonly vcpu: number } | null;
+  /** pt_get_leaf. */
+  readonly leaf?: { readonly level: number; readonly descriptor: bigint };
+  /** pt_*: pool pages not in use; pt_split: pages left in the split cache. */
+  readonly poolFree?: number;
+  readonly splitPages?: number;
+}
+
+/** The answer to one operation. */
+export interface Outcome {
+  /** 0 or a count, or a negative errno. Undefined in meaning unless `status` is `ok`. */
+  readonly ret: number;
+  /** `EPERM` and so on, null if the call succeeded. */
+  readonly errno: string | null;
+  readonly status: OutcomeStatus;
+  /** Which check refused, for example `host_state`; null if none did. */
+  readonly reason: string | null;
+  /** REASON_* of assembly/abi/codes.ts; behind it, what the check looked at (a byte address, a handle or a count). */
+  readonly reasonCode: number;
+  readonly subject: bigint;
+  /** What the check wanted and what it found, in the units that its REASON_* names. */
+  readonly expected: number;
+  readonly found: number;
+  /** Where EL2 stopped, if `status` is `panicked`. */
+  readonly panic: Panic | null;
+  /** Present only if effects were recorded. */
+  readonly details: OutcomeDetails;
+  /** Everything the operation did, in order; empty if effects were not recorded. */
+  readonly effects: readonly Effect[];
+}
+
+/** The codes called `prefix`X, as code -> x. */
+function namesOf(prefix: string): ReadonlyMap<number, string> {
+  const names = new Map<number, string>();
+  for (const [name, code] of Object.entries(codes)) {
+    if (name.startsWith(prefix)) names.set(code, name.slice(prefix.length).toLowerCase());
+  }
+  return names;
+}
+
+const REASONS = namesOf("REASON_");
+const ERRNOS: ReadonlyMap<number, string> = new Map(
+  Object.entries(codes)
+    .filter(([name]) => /^E[A-Z0-9]+$/.test(name))
+    .map(([name, code]) => [code, name]),
+);
+
+/** Name of a Linux errno given as a positive or negative number, for example `EPERM`. */
+export function errnoName(errno: number): string | null {
+  return ERRNOS.get(Math.abs(errno)) ?? null;
+}
+
+/** Name of a REASON_* code, for example `host_state`; null for none. */
+export function reasonName(code: number): string | null {
+  return code === codes.REASON_NONE ? null : (REASONS.get(code) ?? `reason_${code}`);
+}
+
+const warn = (func: string) => ({ kind: "warn", func }) as const;
+const bug = (func: string) => ({ kind: "bug", func }) as const;
+const EL2_FAULT = { kind: "el2-fault", func: null } as const;
+
+const PANICS: ReadonlyMap<number, Omit<Panic, "code">> = new Map<number, Omit<Panic, "code">>([
+  [codes.PANIC_HANDLE_HOST_MEM_ABORT, bug("handle_host_mem_abort")],
+  [codes.PANIC_HOST_INJECT_MEM_ABORT, warn("host_inject_mem_abort")],
+  [codes.PANIC_HOST_STAGE2_DECODE_GFN_META, warn("host_stage2_decode_gfn_meta")],
+  [codes.PANIC_PKVM_HOST_FORCE_RECLAIM_PAGE_GUEST, warn("__pkvm_host_force_reclaim_page_guest")],
+  [codes.PANIC_PKVM_HOST_SHARE_GUEST, warn("__pkvm_host_share_guest")],
+  [codes.PANIC_STAGE2_TEST_CLEAR_YOUNG, warn("kvm_pgtable_stage2_test_clear_young")],
+  [codes.PANIC_ASSERT_HOST_SHARED_GUEST, warn("assert_host_shared_guest")],
+  [codes.PANIC_PKVM_HOST_DONATE_HYP, warn("__pkvm_host_donate_hyp")],
+  [codes.PANIC_HYP_PAGE_REF_DEC, bug("hyp_page_ref_dec")],
+  [codes.PANIC_EL2_FAULT, EL2_FAULT],
+  [codes.PANIC_HYP_PAGE_REF_INC, bug("hyp_page_ref_inc")],
+  [codes.PANIC_PKVM_HYP_DONATE_HOST, warn("__pkvm_hyp_donate_host")],
+  [codes.PANIC_PKVM_HOST_DONATE_GUEST, warn("__pkvm_host_donate_guest")],
+  [codes.PANIC_PKVM_GUEST_SHARE_HOST, warn("__pkvm_guest_share_host")],
+  [codes.PANIC_PKVM_GUEST_UNSHARE_HOST, warn("__pkvm_guest_unshare_host")],
+  [codes.PANIC_PKVM_HOST_RECLAIM_PAGE_GUEST, warn("__pkvm_host_reclaim_page_guest")],
+  [codes.PANIC_PKVM_HOST_UNSHARE_GUEST, warn("__pkvm_host_unshare_guest")],
+  [codes.PANIC_HYP_PIN_SHARED_MEM, warn("hyp_pin_shared_mem")],
+  [codes.PANIC_HYP_UNPIN_SHARED_MEM, warn("hyp_unpin_shared_mem")],
+  [codes.PANIC_STAGE2_FREE_UNLINKED, warn("kvm_pgtable_stage2_free_unlinked")],
+  [codes.PANIC_STAGE2_DESTROY, warn("kvm_pgtable_stage2_destroy")],
+  [codes.PANIC_STAGE2_MAP_IDENTITY, warn("kvm_pgtable_stage2_map")],
+  [codes.PANIC_HYP_MAP, warn("hyp_map_walker")],
+  [codes.PANIC_GET_VALID_GUEST_PTE, warn("get_valid_guest_pte")],
+  [codes.PANIC_TEARDOWN_DONATE, warn("teardown_donate_back")],
+  [codes.PANIC_HOST_STAGE2_IDMAP, warn("host_stage2_idmap")],
+  [codes.PANIC_HYP_POOL, bug("hyp_alloc_pages")],
+  [codes.PANIC_PGTABLE_NULL_HOOK, EL2_FAULT],
+  [codes.PANIC_HOST_STAGE2_UNMAP_DEV_ALL, warn("host_stage2_unmap_dev_all")],
+]);
+
+/** The panic with code PANIC_*. */
+export function panicOf(code: number): Panic {
+  const known = PANICS.get(code);
+  if (known === undefined) throw new Error(`core reported an unknown panic ${code}`);
+  return { code, ...known };
+}
+
+const STATUSES: readonly OutcomeStatus[] = ["ok", "panicked", "invalid", "limit"];
+
+/** Reads one 24-byte result record and joins it with the operation's effects. */
+export function decodeOutcome(view: DataView, record: number, effects: readonly Effect[]): Outcome {
+  const status = STATUSES[view.getUint16(record + abi.RESULT_STATUS, true)] ?? "invalid";
+  const ret = view.getInt32(record + abi.RESULT_RET, true);
+  const code = view.getUint16(record + abi.RESULT_REASON, true);
+  const refused = status === "ok" && code !== codes.REASON_NONE;
+  return {
+    ret,
+    errno: ret < 0 && status === "ok" ? errnoName(ret) : null,
+    status,
+    reason: refused ? reasonName(code) : null,
+    reasonCode: refused ? code : codes.REASON_NONE,
+    subject: refused ? view.getBigUint64(record + abi.RESULT_SUBJECT, true) : 0n,
+    expected: refused ? view.getUint32(record + abi.RESULT_EXPECTED, true) : 0,
+    found: refused ? view.getUint32(record + abi.RESULT_FOUND, true) : 0,
+    panic: status === "panicked" ? panicOf(code) : null,
+    details: detailsOf(effects),
+    effects,
+  };
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** Collects the effects that are answers rather than changes of state. */
+function detailsOf(effects: readonly Effect[]): OutcomeDetails {
+  const details: Writable<OutcomeDetails> = {};
+  const x: [bigint, bigint, bigint, bigint] = [0n, 0n, 0n, 0n];
+  for (const effect of effects) {
+    switch (effect.kind) {
+      case "abort": {
+        const { result, ipa, injectedEsr, start, size } = effect;
+        details.abort = { result, ipa, injectedEsr, start, size };
+        break;
+      }
+      case "hvc":
+        details.elrDelta = effect.elrDelta;
+        break;
+      case "registers":
+        x.splice(effect.first, 2, ...effect.values);
+        details.registers = x;
+        break;
+      case "guest_exit": {
+        const { exitCode, esr, hpfar, far } = effect;
+        details.guestExit = { exitCode, esr, hpfar, far };
+        break;
+      }
+      case "teardown":
+        details.teardownPages = effect.teardownPages;
+        details.stage2TeardownPages = effect.stage2TeardownPages;
+        break;
+      case "host_memcache":
+        details.hostMemcache = effect.pages;
+        break;
+      case "loaded":
+        details.loaded = effect.vm === 0 ? null : { vm: effect.vm, vcpu: effect.vcpu };
+        break;
+      case "leaf":
+        details.leaf = { level: effect.level, descriptor: effect.descriptor };
+        break;
+      case "pool":
+        details.poolFree = effect.free;
+        details.splitPages = effect.splitPages;
+        break;
+      default:
+        break;
+    }
+  }
+  return details;
+}

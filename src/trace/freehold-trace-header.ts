@@ -1,0 +1,56 @@
+// The first line of a Freehold trace: which format, which version, which machine.
+
+import { ConfigError, resolveConfig, type HostConfig, type MachineConfig } from "../machine/config.js";
+import { TRACE_FORMAT, TRACE_VERSION } from "./freehold-trace-format.js";
+import { duplicateKey } from "./json-keys.js";
+import { TraceError, excerpt } from "./replay.js";
+import { suggestion } from "./spelling.js";
+
+const KEYS = ["format", "version", "system", "config", "note"];
+
+/**
+ * Reads the header.
+ *
+ * @throws TraceError (line 1) if it is none, of another version, or its configuration cannot be
+ */
+export function readTraceHeader(bytes: Uint8Array): HostConfig {
+  const header = parseObject(bytes);
+  if (header["format"] !== TRACE_FORMAT) refuse(`the first line must be a header with "format":"${TRACE_FORMAT}"`);
+  const { version, system, config, note } = header;
+  if (version !== TRACE_VERSION) refuse(`version ${written(version)} is not supported, only ${TRACE_VERSION}`);
+  if (system !== "pkvm") refuse(`system ${written(system)} is not supported, only "pkvm"`);
+  const unknown = Object.keys(header).find((key) => !KEYS.includes(key));
+  if (unknown !== undefined) refuse(`unknown key "${excerpt(unknown)}" in the header${suggestion(unknown, KEYS)}`);
+  if (note !== undefined && typeof note !== "string") refuse('"note" must be a string');
+  if (typeof config !== "object" || config === null) refuse('the header needs a "config" object');
+  try {
+    return resolveConfig(config as MachineConfig);
+  } catch (error) {
+    if (error instanceof ConfigError) throw new TraceError(1, `config: ${error.message}`);
+    throw error;
+  }
+}
+
+function parseObject(bytes: Uint8Array): Record<string, unknown> {
+  let text: string;
+  let value: unknown;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    value = JSON.parse(text);
+  } catch {
+    return refuse(`the header is not JSON: "${excerpt(new TextDecoder("latin1").decode(bytes.subarray(0, 80)))}"`);
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    return refuse("the header is no JSON object");
+  const twice = duplicateKey(text);
+  if (twice !== null) refuse(`"${excerpt(twice)}" stands twice in the header`);
+  return value as Record<string, unknown>;
+}
+
+function written(value: unknown): string {
+  return value === undefined ? "(none)" : excerpt(JSON.stringify(value));
+}
+
+function refuse(message: string): never {
+  throw new TraceError(1, message);
+}

@@ -1,0 +1,40 @@
+// Who may know whom: the arrows between the folders are lint rules (eslint.config.js). Each is seen to stop what it forbids.
+
+import { ESLint } from "eslint";
+import { expect, test } from "vitest";
+
+const eslint = new ESLint();
+
+/** The rules that an import in this file breaks. The text stands in for the file's own. */
+async function broken(file: string, text: string): Promise<(string | null)[]> {
+  const [result] = await eslint.lintText(text, { filePath: file });
+  const rules = ["no-restricted-imports", "no-restricted-syntax"];
+  return result?.messages.map(({ ruleId }) => ruleId).filter((rule) => rules.includes(rule ?? "")) ?? [];
+}
+
+test.each([
+  ["assembly/arch/descriptor.ts", "../memory/dram", true],
+  ["assembly/arch/descriptor.ts", "../abi/codes", true],
+  ["assembly/arch/descriptor.ts", "../pagetable/map", false],
+  ["assembly/memory/dram.ts", "../systems/pkvm/vm", false],
+  ["assembly/memory/dram.ts", "../batch/execute", false],
+  ["assembly/pagetable/map.ts", "../memory/dram", true],
+  ["assembly/pagetable/map.ts", "../systems/pkvm/vm", false],
+  ["assembly/systems/pkvm/vm.ts", "../../pagetable/map", true],
+  ["assembly/systems/pkvm/vm.ts", "./checks", true],
+  ["assembly/systems/pkvm/vm.ts", "../gunyah/vm", false],
+  ["assembly/systems/pkvm/vm.ts", "../../systems/gunyah/vm", false],
+  ["assembly/systems/pkvm/vm.ts", "../../batch/execute", false],
+  ["assembly/batch/execute.ts", "../systems/pkvm/vm", true],
+  ["assembly/abi/codes.ts", "../memory/dram", false],
+  ["src/machine/machine.ts", "../../assembly/abi/codes.js", true],
+  ["src/machine/machine.ts", "../../assembly/memory/dram.js", false],
+])("%s may import %s: %s", async (file, imported, allowed) => {
+  expect((await broken(file, `export { x } from "${imported}";\n`)).length === 0).toBe(allowed);
+});
+
+test("arch and memory name no hypervisor", async () => {
+  expect(await broken("assembly/arch/descriptor.ts", "export const pkvmOwned: i32 = 0;\n")).toEqual([
+    "no-restricted-syntax",
+  ]);
+});

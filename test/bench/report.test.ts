@@ -1,0 +1,37 @@
+// What npm run bench prints.
+
+import { expect, test } from "vitest";
+import { median } from "../../bench/harness.js";
+import { formatTable, toJson, type Row } from "../../bench/report.js";
+
+const row: Row = { id: "W1", title: "donate", bound: "memory", unit: "M ops/s", freehold: 5.4321, c: 6, js: 1.25 };
+
+test("a JSON line has the figures and their ratios", () => {
+  expect(JSON.parse(toJson(row))).toEqual({
+    id: "W1",
+    unit: "M ops/s",
+    freehold: 5.4321,
+    c: 6,
+    js: 1.25,
+    overC: 0.905,
+    overJs: 4.346,
+  });
+});
+
+test("without a C compiler the C columns are null, or empty in the table", () => {
+  const withoutC = { ...row, c: null };
+  expect(JSON.parse(toJson(withoutC))).toMatchObject({ c: null, overC: null, overJs: 4.346 });
+  expect(formatTable([withoutC]).split("\n")[1]?.split(/ {2,}/)).toEqual([
+    "W1",
+    "M ops/s",
+    "5.43",
+    "1.25",
+    "4.35",
+    "donate; memory",
+  ]);
+});
+
+test.each([
+  [[3, 1, 2], 2],
+  [[4, 1, 2, 3], 2.5],
+])("the median of %j is %d", (values, expected) => expect(median(values)).toBe(expected));

@@ -1,0 +1,117 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { CAPTURE, freehold, jsonLines, PROTECTED } from "./captured-terminal.js";
+
+const SELFTEST = "test/vectors/pkvm/01-selftest-a.jsonl.gz";
+const HEADER = 1;
+
+let folder = "";
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "freehold-"));
+});
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+/** The selftest vector with the return value of one operation changed to -99. */
+function withWrongReturn(operation: number): { path: string; line: number } {
+  const lines = gunzipSync(readFileSync(SELFTEST)).toString().split("\n");
+  const at = lines.findIndex((line) => line.startsWith(`{"i":${operation},`));
+  lines[at] = (lines[at] ?? "").replace(/"ret":-?\d+/, '"ret":-99');
+  const path = join(folder, "wrong.jsonl");
+  writeFileSync(path, lines.join("\n"));
+  return { path, line: at + HEADER };
+}
+
+test("a summary for each file and a total", async () => {
+  const { exitCode, stdout, stderr } = await freehold("replay", SELFTEST, CAPTURE);
+  expect([exitCode, stderr]).toEqual([0, ""]);
+  expect(stdout).toMatch(/^ok .*01-selftest-a.* golden pkvm +123 of 123 match/m);
+  expect(stdout).toMatch(/^ok .*boot-n1.* tracefs +5660 of 5660 match/m);
+  expect(stdout).toMatch(/^5783 results of 2 files checked, none differs$/m);
+});
+
+test("--json: an object for each file, a total at the end", async () => {
+  const { exitCode, stdout } = await freehold("replay", SELFTEST, CAPTURE, "--json");
+  expect(exitCode).toBe(0);
+  expect(jsonLines(stdout)).toEqual([
+    { file: SELFTEST, format: "golden pkvm", ops: 123, matched: 123, diverged: 0, first: null },
+    { file: CAPTURE, format: "tracefs", ops: 5660, matched: 5660, diverged: 0, first: null },
+    { total: true, files: 2, ops: 5783, matched: 5783, diverged: 0 },
+  ]);
+});
+
+test("a difference is found and shown", async () => {
+  const { path, line } = withWrongReturn(60);
+  const { exitCode, stdout } = await freehold("replay", path, "--json");
+  expect(exitCode).toBe(1);
+  expect(jsonLines(stdout)[0]).toMatchObject({
+    diverged: 1,
+    first: { line, operation: 60, field: "ret", expected: "-99" },
+  });
+});
+
+test("--stop-at-first checks nothing behind the first difference", async () => {
+  const { path } = withWrongReturn(60);
+  const { exitCode, stdout } = await freehold("replay", path, "--json", "--stop-at-first");
+  expect(exitCode).toBe(1);
+  expect(jsonLines(stdout)[0]).toMatchObject({ matched: 61, diverged: 1 });
+});
+
+test("standard input, packed or not", () => {
+  const packed = readFileSync(SELFTEST);
+  for (const input of [packed, gunzipSync(packed)]) {
+    const args = ["dist/src/cli/main.js", "replay", "-", "--json"];
+    const { stdout, status } = spawnSync("node", args, { input, encoding: "utf8" });
+    expect(status).toBe(0);
+    expect(jsonLines(stdout)[0]).toEqual(expect.objectContaining({ file: "-", ops: 123, matched: 123 }));
+  }
+});
+
+test("--at, --pages: the state after so many operations", async () => {
+  const { stdout } = await freehold("replay", PROTECTED, "--at", "31", "--pages", "0x41000+4", "--json");
+  const state = jsonLines(stdout)[1] as { at: number; pages: Record<string, unknown>[] };
+  expect(state.at).toBe(31);
+  expect(state.pages).toEqual([
+    {
+      ...{ pfn: "0x41000", n: 3, host: "NOPAGE", hyp: "NOPAGE", pins: 0, shares: 0 },
+      leaf: { level: 3, descriptor: "0x2000004000010004", entry: "donated to VM 0x1000" },
+      guests: [{ vm: "0x1000", gfn: "0x40000", state: "OWNED" }],
+    },
+    expect.objectContaining({ pfn: "0x41003", n: 1, host: "OWNED" }),
+  ]);
+});
+
+test("--vm: what a VM maps", async () => {
+  const { stdout } = await freehold("replay", PROTECTED, "--at", "31", "--vm", "0x1000", "--json");
+  const state = jsonLines(stdout)[1];
+  expect(state).toMatchObject({
+    vms: [{ vm: "0x1000", state: "live", protected: true, vcpus: 2 }],
+    mappings: [{ vm: "0x1000", ipa: "0x40000000", n: 3, level: 3, descriptor: "0x410007ff" }],
+  });
+});
+
+test("the state for people", async () => {
+  const { stdout } = await freehold("replay", PROTECTED, "--at", "31", "--pages", "0x41002-0x41003");
+  expect(stdout).toContain("State after 31 operations");
+  expect(stdout).toMatch(/^ {2}0x41002 +1 +NOPAGE +NOPAGE +- +- +donated to VM 0x1000 +VM 0x1000 gfn 0x40002 OWNED$/m);
+  expect(stdout).toMatch(/^ {2}0x41003 +1 +OWNED +NOPAGE +- +- +/m);
+});
+
+test("without a selection: totals over all memory, and the pages that are neither the host's nor EL2's", async () => {
+  const { stdout } = await freehold("replay", PROTECTED, "--at", "31", "--json");
+  const { totals, pages } = jsonLines(stdout)[1] as { totals: { pages: number }[]; pages: Record<string, unknown>[] };
+  expect(totals.reduce((sum, total) => sum + total.pages, 0)).toBe(0x4000);
+  expect(pages.map(({ host, hyp }) => `${String(host)} ${String(hyp)}`)).not.toContain("NOPAGE OWNED");
+  expect(pages[0]).toMatchObject({ pfn: "0x41000", guests: [{ vm: "0x1000" }] });
+});
+
+test("a capture does not tell what kind of VM it shows", async () => {
+  const capture = "test/vectors/traces/abuse-n1.hyp.txt.gz";
+  const { stdout } = await freehold("replay", capture, "--at", "9000", "--vm", "0x1000", "--json");
+  expect(jsonLines(stdout)[1]).toMatchObject({ vms: [{ vm: "0x1000", protected: null, vcpus: null, created: [] }] });
+});
