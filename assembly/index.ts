@@ -71,9 +71,12 @@ export function resultWindow(): usize {
   return results;
 }
 
-/** Leaf look-ups in one table: `count` IPAs of 8 bytes in the operation window, their descriptors to the result window. */
+/**
+ * Leaf look-ups in one table: `count` IPAs of 8 bytes in the operation window, their descriptors to the result window.
+ * Returns how many are valid, -1 if there is no such table.
+ */
 export function lookupLeaves(handle: u32, count: i32): i32 {
-  return lookUpLeaves(handle, operationWindow(), resultWindow(), min(count, BATCH_OPERATIONS)) ? 1 : 0;
+  return lookUpLeaves(handle, operationWindow(), resultWindow(), min(count, BATCH_OPERATIONS));
 }
 
 /** How many of the first `count` results are not 0: checks a batch without reading it. */

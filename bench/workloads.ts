@@ -148,7 +148,7 @@ export const workloads: readonly WorkloadDefinition[] = [
   {
     id: "W1n",
     title: "donate to a guest and reclaim, never written",
-    bound: "instructions: two table walks, a page word and two descriptors",
+    bound: "instructions: checks and writes; Freehold remembers the last level-3 tables, the twins walk",
     operations: 32768,
     phases: 2,
     ...guestPages,
@@ -158,7 +158,7 @@ export const workloads: readonly WorkloadDefinition[] = [
   {
     id: "W2",
     title: "guest shares with the host and back",
-    bound: "instructions: two table walks, a page word and two descriptors",
+    bound: "instructions: checks and writes; Freehold remembers the last level-3 tables, the twins walk",
     operations: 8192,
     phases: 2,
     ...guestPages,
@@ -170,7 +170,7 @@ export const workloads: readonly WorkloadDefinition[] = [
   {
     id: "W3",
     title: "host faults, then shares with EL2 and back, in random order",
-    bound: "cache misses: a random page word, for faults a random descriptor",
+    bound: "instructions: half of the faults find a block mapped, which is not the ordinary case",
     operations: 3 * WINDOW_PAGES,
     phases: 3,
     first: WINDOW_PFN,
@@ -184,7 +184,7 @@ export const workloads: readonly WorkloadDefinition[] = [
   {
     id: "W4a",
     title: "leaf look-up, three levels",
-    bound: "load latency of the leaf, in the second-level cache",
+    bound: "instructions: one general look-up and a check of its result for each address",
     operations: LOOKUPS,
     phases: 1,
     ...guestPages,
@@ -195,7 +195,7 @@ export const workloads: readonly WorkloadDefinition[] = [
   {
     id: "W4b",
     title: "leaf look-up, four levels",
-    bound: "load latency of the leaf, in the second-level cache",
+    bound: "instructions: one general look-up and a check of its result for each address",
     operations: LOOKUPS,
     phases: 1,
     ...guestPages,
@@ -207,7 +207,7 @@ export const workloads: readonly WorkloadDefinition[] = [
   {
     id: "W5",
     title: "share with a non-protected guest and back",
-    bound: "instructions: a table walk, a page word and a descriptor",
+    bound: "instructions: checks and writes; Freehold remembers the last level-3 tables, the twins walk",
     operations: 32768,
     phases: 2,
     ...guestPages,

@@ -29,12 +29,13 @@ export const REFUSED_COMMENT: i32 = 12; //   a control character in a comment
 export const REFUSED_LENGTH: i32 = 13; //    the line is longer than TRACEFS_LINE_MAX
 
 // What is wrong with the order of lines, or with the trace as a whole.
-export const REFUSED_SEQ_TWICE: i32 = 20; //     subject: seq; other: the line that had it, 0 if it is not kept any more
+export const REFUSED_SEQ_TWICE: i32 = 20; //     subject: seq; other: the line that had it
 export const REFUSED_SEQ_FAR: i32 = 21; //       subject: seq; other: the one waited for
 export const REFUSED_SEQ_MISSING: i32 = 22; //   subject: seq
-export const REFUSED_PFN: i32 = 23; //           a state or count of a page that is not known; subject: seq
-export const REFUSED_ARGUMENTS: i32 = 24; //     no machine can have run this; subject: seq
-export const REFUSED_RESERVED: i32 = 25; //      more VMs reserved than can wait for their first operation
+export const REFUSED_SEQ_LATE: i32 = 23; //      below what was run already; subject: seq; other: the next one to run
+export const REFUSED_PFN: i32 = 24; //           a state or count of a page that is not known; subject: seq
+export const REFUSED_ARGUMENTS: i32 = 25; //     no machine can have run this; subject: seq
+export const REFUSED_RESERVED: i32 = 26; //      more VMs reserved than can wait for their first operation
 export const REFUSED_RUN_OUTSIDE: i32 = 30; //   page_run or s2_run outside of a snapshot, or of another table
 export const REFUSED_SNAPSHOT_ID: i32 = 31; //   neither 1 nor a VM's handle; subject: id
 export const REFUSED_SNAPSHOT_OPEN: i32 = 32; // begin while another one is open; other: its line
@@ -50,8 +51,11 @@ export const REFUSED_LEAF_ALIGN: i32 = 41; //    empty, or not aligned to its le
 export const REFUSED_COVERAGE: i32 = 42; //      the table does not cover a power of two; subject: its end
 export const REFUSED_LEAF_OWNER: i32 = 43; //    a host entry and its page's state exclude each other; subject: address
 export const REFUSED_GUEST_PAGES: i32 = 44; //   guests own pages already, and their tables are not in the trace; subject: address
-export const REFUSED_REGIONS: i32 = 45; //       more regions than a machine has
-export const REFUSED_MEMORY: i32 = 46; //        linear memory is used up
+export const REFUSED_TABLES: i32 = 45; //        more table pages than the host has for them; subject: address
+export const REFUSED_LEAF_KIND: i32 = 46; //     no descriptor of a leaf of this level; subject: address; other: descriptor
+export const REFUSED_LEVEL: i32 = 47; //         a level above the table's root; subject: address; other: level
+export const REFUSED_REGIONS: i32 = 48; //       more regions than a machine has
+export const REFUSED_MEMORY: i32 = 49; //        linear memory is used up
 
 // The report. u64 where no size is given.
 export const REPORT_REFUSAL: i32 = 0; //         u32 REFUSED_*

@@ -8,6 +8,7 @@ import { iaSize, indexMask, levelShift, pgdPages, startLevel } from "../arch/geo
 import { reserve } from "../memory/heap";
 import { pageOf, regionAt, regionCount, vmemmap, vmemmapPages, pfnOf } from "../memory/regions";
 import { pageWord } from "../memory/vmemmap";
+import { lookUpEntries } from "../pagetable/walk-cache";
 import { hypEntry } from "../pagetable/hyp-stage1";
 import { childPage, entryOffset, rootFrame, rootIndex, Stage2, tableFrame } from "../pagetable/stage2-table";
 import { getLeaf, leaf, leafLevel } from "../pagetable/walk";
@@ -188,17 +189,10 @@ export function hypEntryPointer(pa: u64): usize {
   return hypEntry(pa);
 }
 
-/**
- * `count` leaf look-ups: IPAs of 8 bytes each at `from`, descriptors of 8 bytes each to `to` (0 beyond the IPA space).
- * False if there is no such table.
- */
-export function lookUpLeaves(handle: u32, from: usize, to: usize, count: i32): bool {
+/** `count` leaf look-ups (see lookUpEntries): the number of valid ones, -1 if there is no such table. */
+export function lookUpLeaves(handle: u32, from: usize, to: usize, count: i32): i32 {
   const table = tableOf(handle);
-  if (table == null) return false;
-  for (let i: usize = 0; i < (count as usize) << 3; i += 8) {
-    store<u64>(to + i, getLeaf(table, load<u64>(from + i)) == 0 ? leaf : 0);
-  }
-  return true;
+  return table != null ? lookUpEntries(table, from, to, count) : -1;
 }
 
 /** A page's word by frame number; all ones where there is no memory. */

@@ -3,13 +3,15 @@
 //
 //    0 u64 tag = (IPA >> blockShift) << 16 | VMID + 1 (0 = empty) | 8 u32 frame | 12 u32 page
 
-import { blockShift, iaSize, pageMask, startLevel } from "../arch/geometry";
+import { blockShift, iaSize, indexMask, pageMask, pageShift, startLevel } from "../arch/geometry";
 import { reserve } from "../memory/heap";
-import { isTable } from "../arch/descriptor";
+import { isTable, VALID } from "../arch/descriptor";
 import { childPage, entryOffset, rootFrame, rootIndex, Stage2, tableFrame } from "./stage2-table";
 
 const SMALLEST: u32 = 256;
 const LARGEST: u32 = 65536;
+/** Spreads tables of equal addresses over the cache. */
+const VMID_SALT: u64 = 977;
 
 let cache: usize = 0;
 let mask: u64 = 0;
@@ -34,7 +36,7 @@ export function reserveWalkCache(pages: u64): bool {
 export function leafEntry(table: Stage2, ipa: u64): usize {
   const block = ipa >> blockShift;
   const tag = (block << 16) | ((table.vmid + 1) as u64);
-  const line = cache + ((((block + (table.vmid as u64) * 977) & mask) << 4) as usize);
+  const line = cache + ((((block + (table.vmid as u64) * VMID_SALT) & mask) << 4) as usize);
   if (load<u64>(line) == tag) {
     leafTable = load<u32>(line, 12) as usize;
     return (load<u32>(line, 8) as usize) + entryOffset(ipa, 3);
@@ -45,6 +47,46 @@ export function leafEntry(table: Stage2, ipa: u64): usize {
 /** As `leafEntry` for what a call asks for: 0 also for an address that is no page of the IPA space. */
 export function pageEntry(table: Stage2, addr: u64): usize {
   return addr >= iaSize || (addr & pageMask) != 0 ? 0 : leafEntry(table, addr);
+}
+
+/**
+ * `count` look-ups at once: IPAs of 8 bytes each from `from`, entries of 8 bytes each to `to`, 0 beyond the IPA space.
+ * Returns how many are valid. The loop keeps the cache in locals, and only a miss costs a call.
+ */
+export function lookUpEntries(table: Stage2, from: usize, to: usize, count: i32): i32 {
+  const lines = cache;
+  const linesMask = mask;
+  const salt = (table.vmid as u64) * VMID_SALT;
+  const tagged = (table.vmid + 1) as u64;
+  const shift = blockShift as u64;
+  const page = pageShift as u64;
+  const indexes = indexMask;
+  const limit = iaSize;
+  const end = from + ((count as usize) << 3);
+  let valid: u64 = 0;
+  for (let at = from; at < end; at += 8) {
+    const ipa = load<u64>(at);
+    const block = ipa >> shift;
+    const line = lines + ((((block + salt) & linesMask) << 4) as usize);
+    let entry: u64 = 0;
+    if (load<u64>(line) == ((block << 16) | tagged)) {
+      entry = load<u64>((load<u32>(line, 8) as usize) + ((((ipa >> page) & indexes) << 3) as usize));
+    } else if (ipa < limit) entry = lookUpEntry(table, ipa);
+    store<u64>(to + (at - from), entry);
+    valid += entry & VALID;
+  }
+  return valid as i32;
+}
+
+// A miss: fills the cache, or there is no level-3 table and the walk ends above it.
+function lookUpEntry(table: Stage2, ipa: u64): u64 {
+  const at = leafEntry(table, ipa);
+  if (at != 0) return load<u64>(at);
+  let descriptor = load<u64>(rootFrame(table, rootIndex(ipa)) + entryOffset(ipa, startLevel));
+  for (let level = startLevel; isTable(descriptor, level); level++) {
+    descriptor = load<u64>(tableFrame(childPage(descriptor)) + entryOffset(ipa, level + 1));
+  }
+  return descriptor;
 }
 
 function walkToLeafTable(table: Stage2, ipa: u64, line: usize, tag: u64): usize {
@@ -66,6 +108,6 @@ function walkToLeafTable(table: Stage2, ipa: u64, line: usize, tag: u64): usize 
 /** The level-3 table at `ipa` is being taken out of use. */
 export function forgetLeafTable(table: Stage2, ipa: u64): void {
   const block = ipa >> blockShift;
-  const line = cache + ((((block + (table.vmid as u64) * 977) & mask) << 4) as usize);
+  const line = cache + ((((block + (table.vmid as u64) * VMID_SALT) & mask) << 4) as usize);
   if (load<u64>(line) == ((block << 16) | ((table.vmid + 1) as u64))) store<u64>(line, 0);
 }

@@ -5,6 +5,7 @@
 import {
   REFUSED_MEMORY,
   REFUSED_SEQ_FAR,
+  REFUSED_SEQ_LATE,
   REFUSED_SEQ_TWICE,
   STEP_LINE,
   STEP_OPERATION,
@@ -89,7 +90,7 @@ function firstStep(seq: u64): void {
 }
 
 function makeRoom(seq: u64): bool {
-  if (seq < nextSeq) return refuse(REFUSED_SEQ_TWICE, currentLine(), seq, 0);
+  if (seq < nextSeq) return refuse(REFUSED_SEQ_LATE, currentLine(), seq, nextSeq);
   while (growing && capacity < LAST_CAPACITY && seq - nextSeq >= capacity) {
     if (!resize(capacity * 2)) return refuse(REFUSED_MEMORY, currentLine(), 0, 0);
   }

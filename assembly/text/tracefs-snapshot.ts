@@ -13,6 +13,7 @@ import {
   FIELD_TABLE_END,
   REFUSED_COVERAGE,
   REFUSED_LEAF_ALIGN,
+  REFUSED_LEAF_KIND,
   REFUSED_LEAF_RUN,
   REFUSED_PAGE_RUN,
   REFUSED_PAGE_STATES,
@@ -25,7 +26,7 @@ import {
   REPORT_SNAPSHOTS_DIVERGED,
 } from "../abi/tracefs";
 import { NOPAGE, OWNED, SHARED_BORROWED, SHARED_OWNED } from "../abi/codes";
-import { outputAddress, VALID } from "../arch/descriptor";
+import { outputAddress, TYPE, VALID } from "../arch/descriptor";
 import { hostStateOf, hypStateOf, refcountOf, shareCountOf } from "../systems/pkvm/queries";
 import {
   leafDescriptor,
@@ -168,11 +169,18 @@ export function takeLeafRun(now: bool): bool {
   if (!snapshotOpen || value(0) != (id == WHOLE_MACHINE ? 0 : id)) return refuse(REFUSED_RUN_OUTSIDE, line, 0, 0);
   if (address != nextAddress) return refuse(REFUSED_LEAF_RUN, line, address, nextAddress);
   if (entries == 0 || (address & (size - 1)) != 0) return refuse(REFUSED_LEAF_ALIGN, line, address, 0);
+  if (!isLeaf(value(4), level)) return refuse(REFUSED_LEAF_KIND, line, address, value(4));
   if (entries > (ADDRESS_LIMIT - address) / size) return refuse(REFUSED_COVERAGE, line, ADDRESS_LIMIT, 0);
   nextAddress = address + entries * size;
   const run = runAt(runCount);
   setLeafRun(run, address, entries, level, value(4));
   return takeRun(run, line, now);
+}
+
+/** Whether a walk ends at this descriptor (DDI 0487 D8.3): invalid, a block of level 1 or 2, or a page. */
+function isLeaf(descriptor: u64, level: i32): bool {
+  if ((descriptor & VALID) == 0) return true;
+  return level == 3 ? (descriptor & TYPE) != 0 : level != 0 && (descriptor & TYPE) == 0;
 }
 
 // Compares the run just filled in, or keeps it.

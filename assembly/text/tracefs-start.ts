@@ -5,7 +5,9 @@
 import {
   REFUSED_GUEST_PAGES,
   REFUSED_LEAF_OWNER,
+  REFUSED_LEVEL,
   REFUSED_REGIONS,
+  REFUSED_TABLES,
   STEP_NR,
   STEP_OPERATION,
   STEP_PFN,
@@ -48,6 +50,8 @@ import {
   HYP_UNPIN_SHARED_MEM,
 } from "../abi/operations";
 import { MEMATTR, S2AP_W, VALID } from "../arch/descriptor";
+import { startLevel } from "../arch/geometry";
+import { limitReached } from "../memory/verdict";
 import { hostStateOf, hypStateOf, refcountOf, shareCountOf } from "../systems/pkvm/queries";
 import { leafDescriptor, replayedHostLeaf, replayedSetHostLeaf, replayedSetPages } from "../systems/pkvm/replayed";
 import { refuse } from "./tracefs-report";
@@ -170,8 +174,10 @@ export function startFromSnapshot(): bool {
     const level = runLevel(run);
     const size = entrySize(level);
     let address = runAddress(run);
+    if (level < startLevel) return refuse(REFUSED_LEVEL, runLine(run), address, level);
     for (let index: u64 = 0; index < runLength(run); index++) {
       replayedSetHostLeaf(address, level, runDescriptor(run, index));
+      if (limitReached != 0) return refuse(REFUSED_TABLES, runLine(run), address, 0);
       address += size;
     }
   }

@@ -25,11 +25,11 @@ const U64_END = 1n << 64n;
 /** pkvm_handle_t is 16 bits wide. */
 const HANDLE_END = 0x10000;
 
+const NO_U64 = "is neither a bigint, a whole number, nor a decimal or 0x-hexadecimal string";
+
 /** 64-bit value: bigint, safe integer, or a decimal or 0x-hexadecimal string. */
 const u64 = z
-  .union([z.bigint(), z.int().nonnegative(), z.string().regex(/^(0x[0-9a-fA-F]{1,16}|[0-9]{1,20})$/)], {
-    error: "is not a number of bytes: a bigint, an integer, or a decimal or 0x-hexadecimal string",
-  })
+  .union([z.bigint(), z.int(NO_U64), z.string().regex(/^(0x[0-9a-fA-F]{1,16}|[0-9]{1,20})$/, NO_U64)], NO_U64)
   .transform((value) => BigInt(value))
   .refine((value) => value >= 0n && value < U64_END, "does not fit 64 bits");
 

@@ -208,6 +208,9 @@ class GoldenReplay implements Replay {
   #takeReset(i: number): void {
     this.#expectNumber(i);
     this.#expectChecked("before the reset");
+    const { at, explain = false } = this.#options;
+    this.#done = at === i && !explain;
+    if (this.#done) return;
     (this.#machine as Machine).reset();
     this.#resets += 1;
     this.#checkedAt = -1;

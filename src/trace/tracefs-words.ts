@@ -190,7 +190,9 @@ function orderSentence({ code, subject, other }: RawRefusal): string {
     case abi.REFUSED_LENGTH:
       return `a line is longer than ${abi.TRACEFS_LINE_MAX} bytes`;
     case abi.REFUSED_SEQ_TWICE:
-      return `seq=${subject} was there already${other === 0n ? "" : `, in line ${other}`}`;
+      return `seq=${subject} was there already, in line ${other}`;
+    case abi.REFUSED_SEQ_LATE:
+      return `seq=${subject} comes a second time or far too late: the operations below ${other} were replayed already`;
     case abi.REFUSED_SEQ_FAR:
       return `seq=${subject} is too far ahead: seq=${other} is missing so far`;
     case abi.REFUSED_SEQ_MISSING:
@@ -240,6 +242,12 @@ function snapshotSentence(code: number, subject: bigint, other: bigint): string 
       return `the table's entries end at ${hex(subject)}, which is not the end of an address space`;
     case abi.REFUSED_LEAF_OWNER:
       return `the snapshot contradicts itself: the host's table and the page state disagree on who owns ${hex(subject)}`;
+    case abi.REFUSED_LEAF_KIND:
+      return `${hex(other)} at ${hex(subject)} is no descriptor that a walk of this level can end at`;
+    case abi.REFUSED_LEVEL:
+      return `the entries at ${hex(subject)} are of level ${other}, above the table's root`;
+    case abi.REFUSED_TABLES:
+      return `the host's table has more pages than the host reserves for it (at ${hex(subject)})`;
     default:
       return `guests own pages in the first snapshot (at ${hex(subject)}), and the trace does not have their tables`;
   }

@@ -71,7 +71,7 @@ test.each<[string, unknown, RegExp]>([
   ["an odd page size",     { page_shift: 13, regions: [REGION] },                       /^page_shift: /],
   ["an unknown field",     { regions: [REGION], dram: 1 },                              /dram/],
   ["an unknown feature",   { regions: [REGION], features: { sve: 1 } },                 /^features: .*sve/],
-  ["text for an address",  { regions: [{ base: "here", size: MIB }] },                  /^regions\.0\.base: is not a number of bytes/],
+  ["text for an address",  { regions: [{ base: "here", size: MIB }] },                  /^regions\.0\.base: is neither a bigint/],
   ["a negative address",   { regions: [{ base: -1n, size: MIB }] },                     /^regions\.0\.base: does not fit 64 bits/],
   ["a carve-out outside",  { regions: [REGION], hyp_carveout: { base: 0, size: MIB } }, /^hyp_carveout: 0x0\.\.0x100000 is not inside/],
   ["text outside",         { regions: [REGION], hyp_text: { base: 0, size: 4096 } },    /^hyp_text: 0x0\.\.0x1000 is not inside/],

@@ -42,7 +42,7 @@ test.each<[Operation, vcpuField: number]>([
   [{ op: "pt_map", addr: 0n, size: 4096n, phys: 0n, prot: 15n, mc: 0, flags: 0x60 },             0x8000_0060],
   [{ op: "pt_annotate", addr: 0n, size: 4096n, type: 2, annot: 2n, mc: 0 },                      0x8000_0000],
   [{ op: "host_abort", esr: 0n, spsr: 0n, far: 0n, hpfar: 0n, at_fail: true },                              1],
-])("%j packs its flags", (operation, field) => {
+])("flags share the vCPU field (%#)", (operation, field) => {
   const record = view();
   encodeOperation(operation, record);
 

@@ -194,7 +194,7 @@ test.each<[field: string, string[], Line]>([
   ["sha256",         withCheck({ sha256: "0".repeat(64) }),                          check],
   ["sha256_tables",  withCheck({ sha256_tables: "0".repeat(64) }),                   check],
 ])("a wrong %s is found", async (field, recording, line) => {
-  const summary = await replayLines(recording, { at: (line.value["i"] as number | undefined ?? 0) + 1 });
+  const summary = await replayLines(recording, { stopAtFirst: true });
 
   expect(summary.diverged).toBe(1);
   expect(summary.first).toMatchObject({ line: line.index + 1, field });
@@ -225,7 +225,7 @@ test("a panic that was not recorded is named", async () => {
   const panic = find(recording, (value) => "panic" in value);
   const { i, op, args } = panic.value;
   const quiet = replaced(recording, panic.index, JSON.stringify({ i, op, args, ret: 0, changed: {} }));
-  const summary = await replayLines(quiet, { at: (i as number) + 1 });
+  const summary = await replayLines(quiet, { stopAtFirst: true });
 
   expect(summary).toMatchObject({ diverged: 1, panic: "host_stage2_decode_gfn_meta", first: { field: "panic" } });
 });
@@ -247,6 +247,17 @@ test("the state after N operations, and operation N explained", async () => {
     recorded: { ret: 0 },
   });
   expect(replay.explained?.effects.length).toBeGreaterThan(0);
+});
+
+test("the state after N operations is not that after the reset behind them", async () => {
+  const recording = load("07-panic-a.jsonl.gz").toString().trimEnd().split("\n");
+  const reset = find(recording, (value) => "reset" in value);
+  const at = (reset.value["reset"] as { i: number }).i;
+  const replay = await createGoldenReplay({ at });
+  replay.write(Buffer.from(`${recording.join("\n")}\n`));
+
+  expect(replay.end()).toMatchObject({ diverged: 0 });
+  expect(replay.machine?.panicked).not.toBeNull();
 });
 
 test("effects are passed on, operation by operation", async () => {

@@ -7,7 +7,15 @@
 // What makes it fast: the machine's constants, the last VM and the last two level-3 tables stay in locals over the whole
 // batch; a page costs one byte of the vmemmap, an entry one load and one store.
 
-import { NOPAGE, OWNED, PKVM_ID_GUEST, SHARED_BORROWED, SHARED_OWNED } from "../../abi/codes";
+import {
+  EEXIST,
+  NOPAGE,
+  OWNED,
+  PKVM_ID_GUEST,
+  REASON_HOST_MAPPED,
+  SHARED_BORROWED,
+  SHARED_OWNED,
+} from "../../abi/codes";
 import {
   GUEST_SHARE_HOST,
   GUEST_UNSHARE_HOST,
@@ -24,17 +32,18 @@ import {
   OPERATION_D,
   OPERATION_SIZE,
 } from "../../abi/operations";
-import { RESULT_SIZE } from "../../abi/records";
-import { outputAddress, TYPE, VALID } from "../../arch/descriptor";
+import { RESULT_EXPECTED, RESULT_REASON, RESULT_RET, RESULT_SIZE, RESULT_SUBJECT } from "../../abi/records";
+import { isValid, outputAddress, TYPE, VALID } from "../../arch/descriptor";
 import { blockShift, iaBits, indexMask, pageShift, pageSize } from "../../arch/geometry";
 import { HPFAR_FIPA, isTranslationFault } from "../../arch/syndrome";
 import { frameOf } from "../../memory/dram";
 import { mainRegion } from "../../memory/regions";
 import { limitReached, panicked } from "../../memory/verdict";
 import { attributes, PROT_RWX, setAttributes } from "../../pagetable/attributes";
+import { getLeaf, leaf } from "../../pagetable/walk";
 import { leafEntry, leafTable } from "../../pagetable/walk-cache";
 import { memcacheMinimum } from "./checks";
-import { noteMapped } from "./host-abort";
+import { noteMapped, noteSpurious } from "./host-abort";
 import { hostTable, isReplayed } from "./machine";
 import { replayedVcpuIndex } from "./replayed";
 import { findVcpu, findVm, vmAt } from "./vm";
@@ -171,7 +180,12 @@ export function runFastLane(from: usize, end: usize, results: usize): usize {
     if (bit & WRITES_HOST_TABLE) {
       if (pfn >> block != hostBlock) {
         const entry = leafEntry(hostTable, pfn << shift);
-        if (entry == 0) return rec;
+        if (entry == 0) {
+          // A block, which other pages of it have brought in: the ordinary end of a fault on a fresh machine.
+          if (op != HOST_ABORT || !isSpurious(rec, result)) return rec;
+          result += RESULT_SIZE;
+          continue;
+        }
         hostBlock = pfn >> block;
         hostFrame = entry - (((pfn & mask) << 3) as usize);
         hostTablePage = leafTable;
@@ -256,7 +270,12 @@ export function runFastLane(from: usize, end: usize, results: usize): usize {
         break;
       }
       case HOST_ABORT: {
-        if (!isTranslationFault(load<u64>(rec, OPERATION_A)) || load<u64>(hostEntry) != 0) return rec;
+        if (load<u64>(hostEntry) != 0) {
+          if (!isSpurious(rec, result)) return rec;
+          result += RESULT_SIZE;
+          continue;
+        }
+        if (!isTranslationFault(load<u64>(rec, OPERATION_A))) return rec;
         store<u16>(hostTablePage, load<u16>(hostTablePage) + 1);
         store<u64>(hostEntry, rwx | (pfn << shift));
         noteMapped(pfn << shift, pageSize);
@@ -267,4 +286,16 @@ export function runFastLane(from: usize, end: usize, results: usize): usize {
     result += RESULT_SIZE;
   }
   return end;
+}
+
+// A translation fault on what is mapped by now: the host retries. Writes the verb's result, reason and all.
+function isSpurious(rec: usize, result: usize): bool {
+  const ipa = (load<u64>(rec, OPERATION_D) & HPFAR_FIPA) << 8;
+  if (!isTranslationFault(load<u64>(rec, OPERATION_A)) || getLeaf(hostTable, ipa) != 0 || !isValid(leaf)) return false;
+  noteSpurious();
+  store<i32>(result, -EEXIST, RESULT_RET);
+  store<u32>(result, REASON_HOST_MAPPED, RESULT_REASON);
+  store<u64>(result, ipa, RESULT_SUBJECT);
+  store<u64>(result, 0, RESULT_EXPECTED);
+  return true;
 }

@@ -83,6 +83,13 @@ export function noteMapped(start: u64, size: u64): void {
   lastAbortSize = size;
 }
 
+/** An abort on what is mapped already. */
+export function noteSpurious(): void {
+  lastAbortOutcome = ABORT_SPURIOUS;
+  lastAbortStart = 0;
+  lastAbortSize = 0;
+}
+
 // __hpfar_valid: elsewhere the register may be stale, and FAR is translated instead.
 function isHpfarValid(esr: u64): bool {
   if (isTranslationFault(esr) || isAccessFlagFault(esr) || isAddressSizeFault(esr)) return true;
