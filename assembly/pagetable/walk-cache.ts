@@ -18,6 +18,9 @@ let mask: u64 = 0;
 
 /** The level-3 table page that the last successful `leafEntry` went through. */
 export let leafTable: usize = 0;
+/** The entry above level 3 at which the last unsuccessful one ended. */
+export let stopEntry: u64 = 0;
+export let stopLevel: i32 = 0;
 
 /** Sizes the cache for `pages` pages of DRAM: two entries for each table that could map them. */
 export function reserveWalkCache(pages: u64): bool {
@@ -31,7 +34,7 @@ export function reserveWalkCache(pages: u64): bool {
 
 /**
  * Address of the level-3 entry for `ipa` (within the IPA space), or 0 if no level-3 table covers it.
- * Sets `leafTable`.
+ * Sets `leafTable`, or `stopEntry` and `stopLevel`.
  */
 export function leafEntry(table: Stage2, ipa: u64): usize {
   const block = ipa >> blockShift;
@@ -81,20 +84,20 @@ export function lookUpEntries(table: Stage2, from: usize, to: usize, count: i32)
 // A miss: fills the cache, or there is no level-3 table and the walk ends above it.
 function lookUpEntry(table: Stage2, ipa: u64): u64 {
   const at = leafEntry(table, ipa);
-  if (at != 0) return load<u64>(at);
-  let descriptor = load<u64>(rootFrame(table, rootIndex(ipa)) + entryOffset(ipa, startLevel));
-  for (let level = startLevel; isTable(descriptor, level); level++) {
-    descriptor = load<u64>(tableFrame(childPage(descriptor)) + entryOffset(ipa, level + 1));
-  }
-  return descriptor;
+  return at != 0 ? load<u64>(at) : stopEntry;
 }
 
+// Goes down to the level-3 table and remembers it, or notes the entry at which the walk ends above it.
 function walkToLeafTable(table: Stage2, ipa: u64, line: usize, tag: u64): usize {
   let frame = rootFrame(table, rootIndex(ipa));
   let page: usize = 0;
   for (let level = startLevel; level < 3; level++) {
     const descriptor = load<u64>(frame + entryOffset(ipa, level));
-    if (!isTable(descriptor, level)) return 0;
+    if (!isTable(descriptor, level)) {
+      stopEntry = descriptor;
+      stopLevel = level;
+      return 0;
+    }
     page = childPage(descriptor);
     frame = tableFrame(page);
   }

@@ -4,8 +4,8 @@ import { EAGAIN, EPERM, ERANGE, REASON_IPA_RANGE, REASON_SHARED_WALK } from "../
 import { isTable } from "../arch/descriptor";
 import { granuleSize, iaSize, indexMask, levelShift, pageMask, startLevel } from "../arch/geometry";
 import { refuse } from "../memory/verdict";
-import { childPage, entryOffset, rootFrame, rootIndex, rootPage, Stage2, tableFrame } from "./stage2-table";
-import { leafEntry } from "./walk-cache";
+import { childPage, rootFrame, rootIndex, rootPage, Stage2, tableFrame } from "./stage2-table";
+import { leafEntry, stopEntry, stopLevel } from "./walk-cache";
 
 // Walk flags (enum kvm_pgtable_walk_flags).
 export const LEAF: u32 = 1;
@@ -118,17 +118,7 @@ export function getLeaf(pgt: Stage2, ipa: u64): i32 {
   const from = ipa & ~pageMask;
   if (from >= iaSize) return refuse(ERANGE, REASON_IPA_RANGE, ipa, 0, 0);
   const at = leafEntry(pgt, from);
-  if (at != 0) {
-    leaf = load<u64>(at);
-    leafLevel = 3;
-    return 0;
-  }
-  let frame = rootFrame(pgt, rootIndex(from));
-  for (let entryLevel = startLevel; entryLevel <= 3; entryLevel++) {
-    leaf = load<u64>(frame + entryOffset(from, entryLevel));
-    leafLevel = entryLevel;
-    if (!isTable(leaf, entryLevel)) break;
-    frame = tableFrame(childPage(leaf));
-  }
+  leaf = at != 0 ? load<u64>(at) : stopEntry;
+  leafLevel = at != 0 ? 3 : stopLevel;
   return 0;
 }

@@ -29,7 +29,7 @@ import { isAtSnapshot, isBatchWaiting, isRunning } from "./tracefs-replay";
 import { currentLine, refuse } from "./tracefs-report";
 import { nextSeq, takeSlot } from "./tracefs-ring";
 import { beginSnapshot, endSnapshot, isWholeMachine, takeLeafRun, takePageRun } from "./tracefs-snapshot";
-import { isOnePage, PFN_UNKNOWN } from "./tracefs-step";
+import { hasHandle, isOnePage, PFN_UNKNOWN } from "./tracefs-step";
 
 /** The line lets steps run that had to wait. */
 export let isDue: bool = false;
@@ -61,7 +61,9 @@ function takeOperation(): bool {
   const pfn = value(3);
   const told = value(8) != STATE_UNKNOWN || value(9) != STATE_UNKNOWN || value(11) != 0;
   if (pfn == PFN_UNKNOWN && told) return refuse(REFUSED_PFN, currentLine(), value(0), 0);
-  if (isOnePage(operation) && value(5) != 1) return refuse(REFUSED_ARGUMENTS, currentLine(), value(0), 0);
+  if ((isOnePage(operation) && value(5) != 1) || !hasHandle(operation, value(6))) {
+    return refuse(REFUSED_ARGUMENTS, currentLine(), value(0), 0);
+  }
   const step = takeStep(operation, value(7));
   if (step == 0) return false;
   store<u8>(step, value(8) as u8, STEP_HOST);

@@ -59,7 +59,7 @@ import {
   setPageRun,
   setRunLine,
 } from "./tracefs-runs";
-import { SW_STATE } from "../systems/pkvm/annotation";
+import { guestStateOf } from "../systems/pkvm/annotation";
 
 /** Id of a snapshot of the whole machine; that of a guest's table is the VM's handle. */
 const WHOLE_MACHINE: u64 = 1;
@@ -271,7 +271,7 @@ function compareLeaves(run: usize): void {
 function isSameLeaf(recorded: u64, modelled: u64): bool {
   if (recorded == modelled) return true;
   if (id == WHOLE_MACHINE || (recorded & modelled & VALID) == 0) return false;
-  return outputAddress(recorded) == outputAddress(modelled) && ((recorded ^ modelled) & SW_STATE) == 0;
+  return outputAddress(recorded) == outputAddress(modelled) && guestStateOf(recorded) == guestStateOf(modelled);
 }
 
 function differ(line: u32, field: i32, expected: u64, found: u64, at: u64): void {

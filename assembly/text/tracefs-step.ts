@@ -116,6 +116,23 @@ export function isOnePage(operation: i32): bool {
   }
 }
 
+/** Whether the line names a VM exactly if a guest takes part. A force reclaim names the one it finds, if any. */
+export function hasHandle(operation: i32, handle: u64): bool {
+  switch (operation) {
+    case HOST_FORCE_RECLAIM_PAGE_GUEST:
+      return true;
+    case HOST_SHARE_GUEST:
+    case HOST_UNSHARE_GUEST:
+    case HOST_DONATE_GUEST:
+    case GUEST_SHARE_HOST:
+    case GUEST_UNSHARE_HOST:
+    case HOST_RECLAIM_PAGE_GUEST:
+      return handle != 0;
+    default:
+      return handle == 0;
+  }
+}
+
 /** Runs `step`, number `seq`, and compares. TRACEFS_INPUT if the replay can go on. */
 export function runStep(step: usize, seq: u64): i32 {
   prepareRecord(step);

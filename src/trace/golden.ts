@@ -69,7 +69,8 @@ class GoldenReplay implements Replay {
   #operations = 0;
   #checks = 0;
   #resets = 0;
-  #diverged = 0;
+  #operationsDiverged = 0;
+  #checksDiverged = 0;
   #first: Divergence | null = null;
   #panic: string | null = null;
   #explained: ExplainedOperation | null = null;
@@ -106,12 +107,11 @@ class GoldenReplay implements Replay {
       if (rest !== null) this.#take(rest);
     }
     if (!this.#done) this.#checkComplete();
-    const ops = this.#operations + this.#checks;
     return {
       format: `golden ${this.#header?.kind ?? "pkvm"}`,
-      ops,
-      matched: ops - this.#diverged,
-      diverged: this.#diverged,
+      ops: this.#operations,
+      matched: this.#operations - this.#operationsDiverged,
+      diverged: this.#operationsDiverged + this.#checksDiverged,
       first: this.#first,
       panic: this.#panic,
       description: `${this.#lines.line} lines, ${this.#operations} operations, ${this.#checks} checks, ${this.#resets} resets`,
@@ -188,7 +188,9 @@ class GoldenReplay implements Replay {
     if (!wanted) return;
     this.#operations += 1;
     this.#stopped = operation.panic !== null;
-    if (difference !== null) this.#diverge(operation.i, operation.op, difference);
+    if (difference === null) return;
+    this.#operationsDiverged += 1;
+    this.#diverge(operation.i, operation.op, difference);
   }
 
   #takeCheck(check: GoldenCheck): void {
@@ -200,6 +202,7 @@ class GoldenReplay implements Replay {
     for (const [field, found] of Object.entries(state)) {
       const expected = check[field as keyof typeof state];
       if (expected === found) continue;
+      this.#checksDiverged += 1;
       this.#diverge(-1, "check", { field, expected: String(expected), found: String(found) });
       return;
     }
@@ -218,7 +221,6 @@ class GoldenReplay implements Replay {
   }
 
   #diverge(operation: number, op: string, difference: FieldDifference): void {
-    this.#diverged += 1;
     this.#first ??= { line: this.#lines.line, operation, op, ...difference };
     if (this.#options.stopAtFirst === true) this.#done = true;
   }

@@ -21,9 +21,11 @@ export interface Divergence {
 export interface ReplaySummary {
   /** `golden pkvm`, `golden pgtable`, `tracefs` or `freehold-trace`. */
   readonly format: string;
-  /** Recorded lines that were checked: operations, and checks or snapshots (which count as one each). */
+  /** Operations with something recorded to compare. */
   readonly ops: number;
+  /** Those that agree in everything recorded of them. */
   readonly matched: number;
+  /** Those that do not, and the digests and snapshots that do not, each of which counts as one more. */
   readonly diverged: number;
   readonly first: Divergence | null;
   /** The model panicked where the recording has no panic: the name of the assertion; else null. */

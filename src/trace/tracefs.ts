@@ -164,12 +164,11 @@ class TracefsReplay implements Replay {
 
   #summary(): ReplaySummary {
     const { lines, steps, stepsDiverged, snapshots, snapshotsDiverged, divergence } = this.#parser;
-    const diverged = stepsDiverged + snapshotsDiverged;
     return {
       format: "tracefs",
-      ops: steps + snapshots,
-      matched: steps + snapshots - diverged,
-      diverged,
+      ops: steps,
+      matched: steps - stepsDiverged,
+      diverged: stepsDiverged + snapshotsDiverged,
       first: divergence === null ? null : divergenceInWords(divergence),
       panic: this.#panic,
       description: [count(lines, "line"), count(steps, "operation"), count(snapshots, "snapshot")].join(", "),

@@ -40,8 +40,7 @@ import { frameOf } from "../../memory/dram";
 import { mainRegion } from "../../memory/regions";
 import { limitReached, panicked } from "../../memory/verdict";
 import { attributes, PROT_RWX, setAttributes } from "../../pagetable/attributes";
-import { getLeaf, leaf } from "../../pagetable/walk";
-import { leafEntry, leafTable } from "../../pagetable/walk-cache";
+import { leafEntry, leafTable, stopEntry } from "../../pagetable/walk-cache";
 import { memcacheMinimum } from "./checks";
 import { noteMapped, noteSpurious } from "./host-abort";
 import { hostTable, isReplayed } from "./machine";
@@ -182,7 +181,7 @@ export function runFastLane(from: usize, end: usize, results: usize): usize {
         const entry = leafEntry(hostTable, pfn << shift);
         if (entry == 0) {
           // A block, which other pages of it have brought in: the ordinary end of a fault on a fresh machine.
-          if (op != HOST_ABORT || !isSpurious(rec, result)) return rec;
+          if (op != HOST_ABORT || !isSpurious(rec, stopEntry, result)) return rec;
           result += RESULT_SIZE;
           continue;
         }
@@ -271,7 +270,7 @@ export function runFastLane(from: usize, end: usize, results: usize): usize {
       }
       case HOST_ABORT: {
         if (load<u64>(hostEntry) != 0) {
-          if (!isSpurious(rec, result)) return rec;
+          if (!isSpurious(rec, load<u64>(hostEntry), result)) return rec;
           result += RESULT_SIZE;
           continue;
         }
@@ -289,13 +288,12 @@ export function runFastLane(from: usize, end: usize, results: usize): usize {
 }
 
 // A translation fault on what is mapped by now: the host retries. Writes the verb's result, reason and all.
-function isSpurious(rec: usize, result: usize): bool {
-  const ipa = (load<u64>(rec, OPERATION_D) & HPFAR_FIPA) << 8;
-  if (!isTranslationFault(load<u64>(rec, OPERATION_A)) || getLeaf(hostTable, ipa) != 0 || !isValid(leaf)) return false;
+function isSpurious(rec: usize, entry: u64, result: usize): bool {
+  if (!isTranslationFault(load<u64>(rec, OPERATION_A)) || !isValid(entry)) return false;
   noteSpurious();
   store<i32>(result, -EEXIST, RESULT_RET);
   store<u32>(result, REASON_HOST_MAPPED, RESULT_REASON);
-  store<u64>(result, ipa, RESULT_SUBJECT);
+  store<u64>(result, (load<u64>(rec, OPERATION_D) & HPFAR_FIPA) << 8, RESULT_SUBJECT);
   store<u64>(result, 0, RESULT_EXPECTED);
   return true;
 }

@@ -44,9 +44,11 @@ const GFN = 0x80000n;
 const UNUSED = 0x80007n;
 const BEYOND = 1n << 28n;
 
-/** Another page of the host's, and what the non-protected VM is made of. */
+/** Another page of the host's. */
 const SPARE = 0x40110n;
+/** What the non-protected VM is made of: its first page is its root, a table with no reference but its own. */
 const NP_AREA = 0x41100n;
+const REUSE_AREA = 0x41300n;
 
 /** A host with VMs that have table pages to spare: the protected one that has the page, another one, a non-protected one. */
 interface Host {
@@ -101,72 +103,36 @@ function cell(machine: Machine, operation: Operation): string {
   return abort.result === "injected" ? "inject" : "ok";
 }
 
-/** Ends a VM as a host does that forgets the guest's pages. */
-function finalize(machine: Machine, vm: number): void {
-  must(machine, { op: "start_teardown_vm", vm });
-  must(machine, { op: "finalize_teardown_vm", vm });
+// How PFN comes into a state, where it is not in it from the start; and the pages that are there from the start.
+const IN_STATE: Readonly<Record<string, (host: Host) => void>> = {
+  "T1 shared with hyp, R=0": ({ machine }) => run(machine, { op: "host_share_hyp", pfn: PFN }),
+  "T1 pinned": ({ machine }) => run(machine, { op: "host_share_hyp", pfn: PFN }, pin(PFN)),
+  "T2 FF-A": ({ machine }) => run(machine, { op: "host_share_ffa", pfn: PFN, nr: 1 }),
+  "T3 np-VM": ({ machine, np }) => run(machine, shareGuest(np, PFN, GFN)),
+  "T4 hyp": ({ machine }) => run(machine, { op: "host_donate_hyp", pfn: PFN, nr: 1 }),
+  "T5 pVM OWNED": ({ machine, pvm }) => run(machine, donateGuest(pvm, PFN, GFN)),
+  "T6 pVM SHARED_OWNED": ({ machine, pvm }) => run(machine, donateGuest(pvm, PFN, GFN), guestShares(pvm, GFN)),
+  "T7 leaked, handle free": leak,
+  "T7 leaked, handle reused": (host) => {
+    leak(host);
+    makeVm(host.machine, { protected: true, area: REUSE_AREA, memcache: 6 });
+  },
+  "T7 leaked, gfn in use": (host) => {
+    leak(host);
+    const vm = makeVm(host.machine, { protected: true, area: REUSE_AREA, memcache: 6 });
+    run(host.machine, donateGuest(vm, SPARE, GFN));
+  },
+};
+const PAGES: Readonly<Record<string, bigint>> = { "T4 hyp text": TEXT, "T4 in use, R=1": NP_AREA, NOMAP, MMIO };
+
+/** A host that ends the VM without taking the guest's page back. */
+function leak({ machine, pvm: vm }: Host): void {
+  run(machine, donateGuest(vm, PFN, GFN), { op: "start_teardown_vm", vm }, { op: "finalize_teardown_vm", vm });
 }
 
-/** Puts a page into the state of a row. Returns the page. */
-const IN_STATE: Readonly<Record<string, (host: Host) => bigint>> = {
-  "T0 host OWNED": () => PFN,
-  "T1 shared with hyp, R=0": ({ machine }) => {
-    must(machine, { op: "host_share_hyp", pfn: PFN });
-    return PFN;
-  },
-  "T1 pinned": ({ machine }) => {
-    must(machine, { op: "host_share_hyp", pfn: PFN });
-    must(machine, pin(PFN));
-    return PFN;
-  },
-  "T2 FF-A": ({ machine }) => {
-    must(machine, { op: "host_share_ffa", pfn: PFN, nr: 1 });
-    return PFN;
-  },
-  "T3 np-VM": ({ machine, np }) => {
-    must(machine, shareGuest(np, PFN, GFN));
-    return PFN;
-  },
-  "T4 hyp": ({ machine }) => {
-    must(machine, { op: "host_donate_hyp", pfn: PFN, nr: 1 });
-    return PFN;
-  },
-  "T4 hyp text": () => TEXT,
-  "T5 pVM OWNED": ({ machine, pvm }) => {
-    must(machine, donateGuest(pvm, PFN, GFN));
-    return PFN;
-  },
-  "T6 pVM SHARED_OWNED": ({ machine, pvm }) => {
-    must(machine, donateGuest(pvm, PFN, GFN));
-    must(machine, guestShares(pvm, GFN));
-    return PFN;
-  },
-  "T7 leaked, handle free": ({ machine, pvm }) => {
-    must(machine, donateGuest(pvm, PFN, GFN));
-    finalize(machine, pvm);
-    return PFN;
-  },
-  "T7 leaked, handle reused": ({ machine, pvm }) => {
-    must(machine, donateGuest(pvm, PFN, GFN));
-    finalize(machine, pvm);
-    makeVm(machine, { protected: true, area: 0x41300n, memcache: 6 });
-    return PFN;
-  },
-  "T7 leaked, gfn in use": ({ machine, pvm }) => {
-    must(machine, donateGuest(pvm, PFN, GFN));
-    finalize(machine, pvm);
-    makeVm(machine, { protected: true, area: 0x41300n, memcache: 6 });
-    must(machine, donateGuest(pvm, SPARE, GFN));
-    return PFN;
-  },
-  "T4 in use, R=1": ({ machine }) => {
-    // The first root page of the np-VM: nothing but its own reference.
-    expect(machine.pageState(NP_AREA)?.refcount).toBe(1);
-    return NP_AREA;
-  },
-  NOMAP: () => NOMAP,
-  MMIO: () => MMIO,
-};
+function run(machine: Machine, ...operations: Operation[]): void {
+  for (const operation of operations) must(machine, operation);
+}
 
 describe("host side", () => {
   let host: Host;
@@ -199,8 +165,8 @@ describe("host side", () => {
     const { machine } = host;
     const initial = machine.snapshot();
     try {
-      const page = IN_STATE[state]?.(host) ?? 0n;
-      expect(answers(host, page, row)).toEqual(Object.fromEntries(row.map((text, i) => [COLUMNS[i], long(text)])));
+      IN_STATE[state]?.(host);
+      expect(answers(host, PAGES[state] ?? PFN, row)).toEqual(Object.fromEntries(row.map((text, i) => [COLUMNS[i], long(text)])));
     } finally {
       machine.restore(initial);
     }
@@ -245,19 +211,11 @@ test("hyp_donate_host of device space has no page entry to look at: EL2 faults",
 
 describe("guest side", () => {
   // What a guest's leaf may hold, and how it comes to it.
-  const LEAVES: Readonly<Record<string, (machine: Machine, vm: number) => void>> = {
-    invalid: () => undefined,
-    OWNED: (machine, vm) => void must(machine, donateGuest(vm, PFN, GFN)),
-    SHARED_OWNED: (machine, vm) => {
-      must(machine, donateGuest(vm, PFN, GFN));
-      must(machine, guestShares(vm, GFN));
-    },
-    POISON: (machine, vm) => {
-      must(machine, donateGuest(vm, PFN, GFN));
-      must(machine, forceReclaim(PFN));
-    },
-    SHARED_BORROWED: (machine, vm) => void must(machine, shareGuest(vm, PFN, GFN)),
-    "beyond IPA space": () => undefined,
+  const LEAVES: Readonly<Record<string, (vm: number) => Operation[]>> = {
+    OWNED: (vm) => [donateGuest(vm, PFN, GFN)],
+    SHARED_OWNED: (vm) => [donateGuest(vm, PFN, GFN), guestShares(vm, GFN)],
+    POISON: (vm) => [donateGuest(vm, PFN, GFN), forceReclaim(PFN)],
+    SHARED_BORROWED: (vm) => [shareGuest(vm, PFN, GFN)],
   };
 
   // prettier-ignore
@@ -273,9 +231,9 @@ describe("guest side", () => {
     const { machine, pvm, np } = await aHost();
     const vm = leaf === "SHARED_BORROWED" ? np : pvm;
     const gfn = leaf === "beyond IPA space" ? BEYOND : GFN;
-    LEAVES[leaf]?.(machine, vm);
+    run(machine, ...(LEAVES[leaf]?.(vm) ?? []));
     const before = machine.snapshot();
-    const results = [
+    const operations = [
       guestShares(vm, gfn),
       guestUnshares(vm, gfn),
       { op: "reclaim_dying_guest_page", vm, gfn },
@@ -284,7 +242,7 @@ describe("guest side", () => {
       shareGuest(vm, SPARE, gfn),
     ] satisfies Operation[];
 
-    const found = results.map((operation) => {
+    const found = operations.map((operation) => {
       if (operation.op === "reclaim_dying_guest_page") must(machine, { op: "start_teardown_vm", vm });
       const answer = cell(machine, operation);
       machine.restore(before);
