@@ -9,10 +9,8 @@ export const ENOMEM: i32 = 12;
 export const EFAULT: i32 = 14;
 export const EBUSY: i32 = 16;
 export const EEXIST: i32 = 17;
-export const ENODEV: i32 = 19;
 export const EINVAL: i32 = 22;
 export const ERANGE: i32 = 34;
-export const EOPNOTSUPP: i32 = 95;
 export const EHWPOISON: i32 = 133;
 
 /** Page states (nvhe/memory.h:enum pkvm_page_state). */
@@ -46,7 +44,6 @@ export const REASON_SIZE: i32 = 10; //              CHK_SIZE; expected pages of 
 export const REASON_ALIGNMENT: i32 = 11; //         block alignment; subject the unaligned address
 export const REASON_PROT: i32 = 12; //              found prot
 export const REASON_MEMCACHE: i32 = 13; //          expected pages, found pages
-export const REASON_REFILL_EMPTY: i32 = 14; //      the host's list is empty; expected target, found EL2's pages
 export const REASON_REFILL_REFUSED: i32 = 15; //    a page of the host's list was refused; subject PA; expected, found host state
 export const REASON_SHARE_COUNT: i32 = 16; //       shared with someone else than guests (count 0) or count at its limit; subject PA
 export const REASON_GUEST_POISONED: i32 = 17; //    subject IPA
@@ -84,7 +81,6 @@ export const REASON_HYP_PAGE_IN_USE: i32 = 48; //   hyp_donate_host of a page wi
 export const REASON_HOST_PROT: i32 = 49; //         memory type and execute permission exclude each other; found prot
 export const REASON_UNSHARED_WITH_HOST: i32 = 50; // guest-side call: host state; expected, found; subject PA
 export const REASON_ARGUMENTS: i32 = 51; //         guest hypercall with non-zero reserved or unaligned arguments; subject x1
-export const REASON_VM_REFERENCED: i32 = 52;
 
 // Panics: where EL2 would have stopped. The names are those of the real functions.
 export const PANIC_NONE: i32 = 0;
@@ -110,13 +106,11 @@ export const PANIC_HYP_UNPIN_SHARED_MEM: i32 = 19; //                warn
 export const PANIC_STAGE2_FREE_UNLINKED: i32 = 20; //                warn
 export const PANIC_STAGE2_DESTROY: i32 = 21; //                      warn
 export const PANIC_STAGE2_MAP_IDENTITY: i32 = 22; //                 warn
-export const PANIC_HYP_MAP: i32 = 23; //                             warn
 export const PANIC_GET_VALID_GUEST_PTE: i32 = 24; //                 warn
 export const PANIC_TEARDOWN_DONATE: i32 = 25; //                     warn
 export const PANIC_HOST_STAGE2_IDMAP: i32 = 26; //                   warn
 export const PANIC_HYP_POOL: i32 = 27; //                            bug
 export const PANIC_PGTABLE_NULL_HOOK: i32 = 28; //                   el2-fault
-export const PANIC_HOST_STAGE2_UNMAP_DEV_ALL: i32 = 29; //           warn
 
 // Limits of the simulator (status STATUS_LIMIT).
 export const LIMIT_CONTENTS: i32 = 1;

@@ -55,7 +55,8 @@ export const REFUSED_TABLES: i32 = 45; //        more table pages than the host 
 export const REFUSED_LEAF_KIND: i32 = 46; //     no descriptor of a leaf of this level; subject: address; other: descriptor
 export const REFUSED_LEVEL: i32 = 47; //         a level above the table's root; subject: address; other: level
 export const REFUSED_REGIONS: i32 = 48; //       more regions than a machine has
-export const REFUSED_MEMORY: i32 = 49; //        linear memory is used up
+export const REFUSED_NO_PAGES: i32 = 49; //      no page_run in the first snapshot
+export const REFUSED_MEMORY: i32 = 50; //        linear memory is used up
 
 // The report. u64 where no size is given.
 export const REPORT_REFUSAL: i32 = 0; //         u32 REFUSED_*
@@ -91,14 +92,15 @@ export const FIELD_CNT: i32 = 5;
 export const FIELD_START: i32 = 6;
 export const FIELD_SIZE: i32 = 7;
 export const FIELD_PANIC: i32 = 8;
-export const FIELD_PAGES: i32 = 9; //        snapshot: pages of memory
-export const FIELD_PAGE_HOST: i32 = 10;
-export const FIELD_PAGE_HYP: i32 = 11;
-export const FIELD_PAGE_CNT: i32 = 12;
-export const FIELD_PAGE_REF: i32 = 13;
-export const FIELD_LEAF_LEVEL: i32 = 14;
-export const FIELD_LEAF_PTE: i32 = 15;
-export const FIELD_TABLE_END: i32 = 16; //   snapshot: addresses the table covers
+export const FIELD_PFN: i32 = 9; //         the page that the guest's entry maps
+export const FIELD_PAGES: i32 = 10; //        snapshot: pages of memory
+export const FIELD_PAGE_HOST: i32 = 11;
+export const FIELD_PAGE_HYP: i32 = 12;
+export const FIELD_PAGE_CNT: i32 = 13;
+export const FIELD_PAGE_REF: i32 = 14;
+export const FIELD_LEAF_LEVEL: i32 = 15;
+export const FIELD_LEAF_PTE: i32 = 16;
+export const FIELD_TABLE_END: i32 = 17; //   snapshot: addresses the table covers
 
 // A recorded step: a mem_op or host_mem_abort line. Fields that an abort has instead are behind the slash.
 export const STEP_OPERATION: i32 = 0; // u8 operation code of abi/operations.ts; 0: no step here

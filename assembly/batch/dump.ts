@@ -1,6 +1,7 @@
 // Listings of the state for people, digests and comparisons: pages, leaves, tables. Each call fills the window from where
 // the caller left off and answers the number of records. Layouts: abi/records.ts.
 
+import { frameOf } from "../memory/dram";
 import { DUMP_LEAF_SIZE, DUMP_PAGE_SIZE, DUMP_TABLE_SIZE, VM_STATE_LIVE } from "../abi/records";
 import { REGION_FRAMES } from "../abi/codes";
 import { isTable } from "../arch/descriptor";
@@ -10,7 +11,7 @@ import { pageOf, regionAt, regionCount, vmemmap, vmemmapPages, pfnOf } from "../
 import { pageWord } from "../memory/vmemmap";
 import { lookUpEntries } from "../pagetable/walk-cache";
 import { hypEntry } from "../pagetable/hyp-stage1";
-import { childPage, entryOffset, rootFrame, rootIndex, Stage2, tableFrame } from "../pagetable/stage2-table";
+import { childPage, entryOffset, rootFrame, rootIndex, Stage2 } from "../pagetable/stage2-table";
 import { getLeaf, leaf, leafLevel } from "../pagetable/walk";
 import { hostTable } from "../systems/pkvm/machine";
 import { slotOf } from "../systems/pkvm/vm";
@@ -124,7 +125,7 @@ function dumpTable(frame: usize, level: i32): bool {
     const covers = (cursor >> shift) << shift;
     if (isTable(descriptor, level)) {
       if (wantTables && !addTable(covers, level + 1, false)) return false;
-      if (!dumpTable(tableFrame(childPage(descriptor)), level + 1)) return false;
+      if (!dumpTable(frameOf(childPage(descriptor)), level + 1)) return false;
     } else {
       if (!wantTables && descriptor != 0 && !addLeaf(covers, descriptor, level)) return false;
       cursor = covers + ((1 as u64) << shift);
@@ -179,7 +180,7 @@ export function entryPointer(handle: u32, ipa: u64): usize {
   if (table == null || getLeaf(table, ipa) != 0) return 0;
   let frame = rootFrame(table, rootIndex(ipa));
   for (let level = startLevel; level < leafLevel; level++) {
-    frame = tableFrame(childPage(load<u64>(frame + entryOffset(ipa, level))));
+    frame = frameOf(childPage(load<u64>(frame + entryOffset(ipa, level))));
   }
   return frame + entryOffset(ipa, leafLevel);
 }

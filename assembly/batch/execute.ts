@@ -415,9 +415,4 @@ function dispatchLoneTable(op: i32, rec: usize): i32 {
   }
 }
 
-/** For callers of `execute`: records (or does not record) the effects of what follows, from an empty journal on. */
-export function beginEffects(on: i32): void {
-  startRecording(on != 0);
-}
-
 export { recorded as effectsHead };

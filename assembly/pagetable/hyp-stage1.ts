@@ -41,10 +41,6 @@ export function initHypStage1(tables: Pool): bool {
   return root != 0;
 }
 
-export function hypRoot(): usize {
-  return root;
-}
-
 function entryIndex(pa: u64, level: i32): usize {
   return (((pa >> levelShift(level)) & indexMask) << 3) as usize;
 }

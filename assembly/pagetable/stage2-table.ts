@@ -3,7 +3,7 @@
 
 import { indexMask, levelBits, levelShift, pageShift, pfnToPa, pgdPages, startLevel } from "../arch/geometry";
 import { isTable, outputAddress } from "../arch/descriptor";
-import { clearPage, ensureFrame, frameOf } from "../memory/dram";
+import { clearPage, ensureFrame } from "../memory/dram";
 import { recordDescriptor, recordTable, recording } from "../memory/journal";
 import { Memcache, popMemcache } from "../memory/memcache";
 import { allocatePages, Pool, putPage } from "../memory/page-pool";
@@ -113,8 +113,4 @@ export function freeTablePage(table: Stage2, page: usize): void {
 /** Whether a table page holds nothing: only the reference of its own existence is left. */
 export function isEmptyTable(page: usize): bool {
   return refcount(page) == 1;
-}
-
-export function tableFrame(page: usize): usize {
-  return frameOf(page);
 }

@@ -3,10 +3,11 @@
 //
 //    0 u64 tag = (IPA >> blockShift) << 16 | VMID + 1 (0 = empty) | 8 u32 frame | 12 u32 page
 
+import { frameOf } from "../memory/dram";
 import { blockShift, iaSize, indexMask, pageMask, pageShift, startLevel } from "../arch/geometry";
 import { reserve } from "../memory/heap";
 import { isTable, VALID } from "../arch/descriptor";
-import { childPage, entryOffset, rootFrame, rootIndex, Stage2, tableFrame } from "./stage2-table";
+import { childPage, entryOffset, rootFrame, rootIndex, Stage2 } from "./stage2-table";
 
 const SMALLEST: u32 = 256;
 const LARGEST: u32 = 65536;
@@ -99,7 +100,7 @@ function walkToLeafTable(table: Stage2, ipa: u64, line: usize, tag: u64): usize 
       return 0;
     }
     page = childPage(descriptor);
-    frame = tableFrame(page);
+    frame = frameOf(page);
   }
   store<u64>(line, tag);
   store<u32>(line, frame as u32, 8);

@@ -1,10 +1,11 @@
 // The visitor walk under every operation of the library (kvm/hyp/pgtable.c:__kvm_pgtable_walk; reference 2.2).
 
+import { frameOf } from "../memory/dram";
 import { EAGAIN, EPERM, ERANGE, REASON_IPA_RANGE, REASON_SHARED_WALK } from "../abi/codes";
 import { isTable } from "../arch/descriptor";
 import { granuleSize, iaSize, indexMask, levelShift, pageMask, startLevel } from "../arch/geometry";
 import { refuse } from "../memory/verdict";
-import { childPage, rootFrame, rootIndex, rootPage, Stage2, tableFrame } from "./stage2-table";
+import { childPage, rootFrame, rootIndex, rootPage, Stage2 } from "./stage2-table";
 import { leafEntry, stopEntry, stopLevel } from "./walk-cache";
 
 // Walk flags (enum kvm_pgtable_walk_flags).
@@ -89,7 +90,7 @@ function visitEntry(page: usize, at: usize, entryLevel: i32): i32 {
   }
   const entered = address;
   const child = childPage(descriptor);
-  const below = walkTable(child, tableFrame(child), entryLevel + 1);
+  const below = walkTable(child, frameOf(child), entryLevel + 1);
   if (below != 0) return below;
   if (!(flags & TABLE_POST)) return 0;
   const left = address;

@@ -41,7 +41,8 @@ export const MARK: u32 = 109; //      m begin (0) or end (1)
 // A field:
 //    0 literal, 16 characters | 16 mask of those that count
 //   32 key, value and delimiter in the last line | 48 mask of those that count | 64 u32 length up to the delimiter
-//   68 u32 length of the literal | 72 u32 kind of value | 76 u32 whether values tend to repeat | 80 u64 largest value | 88 u64 value
+//   68 u32 length of the literal | 72 u32 kind of value | 76 u32 whether values tend to repeat
+//   80 u64 largest value | 88 u64 value
 // Most fields read as they did in the last line of their event; then comparing 16 characters is all there is to do.
 export const FIELD_MASK: usize = 16;
 export const FIELD_LAST: usize = 32;
@@ -161,7 +162,7 @@ export function maskOf(length: u32): v128 {
   return v128.load(masks + 16 - (length as usize));
 }
 
-/** Notes how `field` reads in this line, at `at`; `length` excludes the delimiter, which shows on the next line that the value ends there. */
+/** Notes how `field` reads in this line, at `at`. `length` excludes the delimiter, which tells the next time where the value ends. */
 export function remember(field: usize, at: usize, length: u32): void {
   if (length >= LITERAL) return forget(field);
   v128.store(field, v128.load(at), FIELD_LAST);

@@ -16,7 +16,7 @@ import {
 import { startRecording } from "../memory/journal";
 import { dropReservedBefore } from "./tracefs-handles";
 import { currentLine, refuse, report } from "./tracefs-report";
-import { endSeq, firstSeq, isWaiting, leaveSlot, nextSeq, startRing, stepAt } from "./tracefs-ring";
+import { endSeq, firstSeq, firstWaitingLine, isWaiting, leaveSlot, nextSeq, startRing, stepAt } from "./tracefs-ring";
 import {
   compareKeptRuns,
   dropSnapshot,
@@ -78,8 +78,8 @@ export function isAtSnapshot(): bool {
  */
 export function awaitFirstSnapshot(ended: bool): i32 {
   if (snapshotOpen || holdSeq == NONE) return TRACEFS_INPUT;
+  if (firstSeq >= holdSeq) return TRACEFS_MACHINE;
   const mayBeLate = !ended && endSeq < holdSeq + KEPT_BACK;
-  if (firstSeq >= holdSeq) return mayBeLate && holdSeq != 0 ? TRACEFS_INPUT : TRACEFS_MACHINE;
   for (let seq: u64 = 0; seq < holdSeq; seq++) {
     if (seq >= nextSeq && isWaiting(seq)) continue;
     if (mayBeLate) return TRACEFS_INPUT;
@@ -145,7 +145,7 @@ function runSteps(limit: u64): i32 {
 /** At the end of the trace: whether everything that began was finished. */
 export function isComplete(): bool {
   if (snapshotOpen) return refuse(REFUSED_SNAPSHOT_CUT, currentLine(), 0, snapshotLine);
-  if (!isRunning) return refuse(REFUSED_SNAPSHOT_NONE, 0, 0, 0);
-  const wanted = holdSeq == NONE ? endSeq : max(endSeq, holdSeq + 1);
-  return nextSeq >= wanted ? true : refuse(REFUSED_SEQ_MISSING, 0, nextSeq, 0);
+  if (!isRunning) return refuse(REFUSED_SNAPSHOT_NONE, currentLine(), 0, 0);
+  if (nextSeq < endSeq) return refuse(REFUSED_SEQ_MISSING, firstWaitingLine(), nextSeq, 0);
+  return holdSeq == NONE || refuse(REFUSED_SEQ_MISSING, snapshotLine, nextSeq, 0);
 }

@@ -68,6 +68,14 @@ export function isWaiting(seq: u64): bool {
   return seq < endSeq && load<u8>(stepAt(seq), STEP_OPERATION) != 0;
 }
 
+/** The line of the first step that waits; 0 if none does. */
+export function firstWaitingLine(): u32 {
+  for (let seq = nextSeq; seq < endSeq; seq++) {
+    if (isWaiting(seq)) return load<u32>(stepAt(seq), STEP_LINE);
+  }
+  return 0;
+}
+
 /** A free slot for step `seq`, which the caller fills; 0 if the number is refused. */
 export function takeSlot(seq: u64): usize {
   if (firstSeq == u64.MAX_VALUE && growing) firstStep(seq);

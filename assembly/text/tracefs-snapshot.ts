@@ -18,6 +18,7 @@ import {
   REFUSED_PAGE_RUN,
   REFUSED_PAGE_STATES,
   REFUSED_RUN_OUTSIDE,
+  REFUSED_SEQ_MISSING,
   REFUSED_SNAPSHOT_END,
   REFUSED_SNAPSHOT_ID,
   REFUSED_SNAPSHOT_OPEN,
@@ -26,7 +27,7 @@ import {
   REPORT_SNAPSHOTS_DIVERGED,
 } from "../abi/tracefs";
 import { NOPAGE, OWNED, SHARED_BORROWED, SHARED_OWNED } from "../abi/codes";
-import { outputAddress, TYPE, VALID } from "../arch/descriptor";
+import { AF, PERMS, TYPE, VALID } from "../arch/descriptor";
 import { hostStateOf, hypStateOf, refcountOf, shareCountOf } from "../systems/pkvm/queries";
 import {
   leafDescriptor,
@@ -37,6 +38,7 @@ import {
 } from "../systems/pkvm/replayed";
 import { value } from "./tracefs-line";
 import { count, currentLine, noteDivergence, refuse } from "./tracefs-report";
+import { nextSeq } from "./tracefs-ring";
 import {
   entrySize,
   forgetRuns,
@@ -59,7 +61,6 @@ import {
   setPageRun,
   setRunLine,
 } from "./tracefs-runs";
-import { guestStateOf } from "../systems/pkvm/annotation";
 
 /** Id of a snapshot of the whole machine; that of a guest's table is the VM's handle. */
 const WHOLE_MACHINE: u64 = 1;
@@ -102,7 +103,8 @@ export function tableEnd(): u64 {
 
 export function beginSnapshot(wantedId: u64, seq: u64, time: u64): bool {
   const line = currentLine();
-  if (holdSeq != NEVER) return refuse(REFUSED_SNAPSHOT_OPEN, line, 0, snapshotLine);
+  if (snapshotOpen) return refuse(REFUSED_SNAPSHOT_OPEN, line, 0, snapshotLine);
+  if (holdSeq != NEVER) return refuse(REFUSED_SEQ_MISSING, line, nextSeq, 0);
   if (wantedId != WHOLE_MACHINE && (wantedId < FIRST_HANDLE || wantedId > 0xffff)) {
     return refuse(REFUSED_SNAPSHOT_ID, line, wantedId, 0);
   }
@@ -271,7 +273,7 @@ function compareLeaves(run: usize): void {
 function isSameLeaf(recorded: u64, modelled: u64): bool {
   if (recorded == modelled) return true;
   if (id == WHOLE_MACHINE || (recorded & modelled & VALID) == 0) return false;
-  return outputAddress(recorded) == outputAddress(modelled) && guestStateOf(recorded) == guestStateOf(modelled);
+  return ((recorded ^ modelled) & ~(PERMS | AF)) == 0;
 }
 
 function differ(line: u32, field: i32, expected: u64, found: u64, at: u64): void {

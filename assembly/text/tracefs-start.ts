@@ -6,6 +6,7 @@ import {
   REFUSED_GUEST_PAGES,
   REFUSED_LEAF_OWNER,
   REFUSED_LEVEL,
+  REFUSED_NO_PAGES,
   REFUSED_REGIONS,
   REFUSED_TABLES,
   STEP_NR,
@@ -94,6 +95,7 @@ export function describeMachine(config: usize, line: u32, end: u64): bool {
   store<u32>(config, HANDLE_BASE, CONFIG_HANDLE_BASE);
   store<u32>(config, VMS, CONFIG_MAX_VMS);
   if (!describeRegions(config)) return refuse(REFUSED_REGIONS, line, HYP_MEMBLOCK_REGIONS, 0);
+  if (load<u32>(config, CONFIG_REGIONS) == 0) return refuse(REFUSED_NO_PAGES, line, 0, 0);
   const pool = hostPoolPages(config);
   store<u32>(config, pool as u32, CONFIG_HOST_S2_POOL_PAGES);
   store<u32>(config, (pool + guestTablePages(config)) as u32, CONFIG_FRAMES);
@@ -134,7 +136,7 @@ function forcesWriteBack(): bool {
   return false;
 }
 
-/** What the host reserves for its stage-2 tables (reference pkvm-el2 section 2.12): every region and 1 GiB of device space in pages. */
+/** What the host reserves for its stage-2 tables: every region and 1 GiB of device space in pages (reference 2.12). */
 function hostPoolPages(config: usize): u64 {
   let pages: u64 = 16 + tablePages(GIB_PAGES);
   const regions = load<u32>(config, CONFIG_REGIONS);

@@ -7,6 +7,7 @@ import {
   FIELD_HOST,
   FIELD_HYP,
   FIELD_PANIC,
+  FIELD_PFN,
   FIELD_RET,
   FIELD_SIZE,
   FIELD_START,
@@ -68,7 +69,8 @@ import {
   STATUS_LIMIT,
   STATUS_OK,
 } from "../abi/records";
-import { pfnToPa } from "../arch/geometry";
+import { isValid, outputAddress } from "../arch/descriptor";
+import { pageShift, pfnToPa } from "../arch/geometry";
 import { execute } from "../batch/execute";
 import {
   guestStateOf,
@@ -80,7 +82,7 @@ import {
   refcountOf,
   shareCountOf,
 } from "../systems/pkvm/queries";
-import { replayedSetMemcache } from "../systems/pkvm/replayed";
+import { leafDescriptor, replayedGuestLeaf, replayedSetMemcache } from "../systems/pkvm/replayed";
 import { count, noteDivergence, refuse } from "./tracefs-report";
 
 /** pfn of a step that found no page. */
@@ -136,10 +138,11 @@ export function hasHandle(operation: i32, handle: u64): bool {
 /** Runs `step`, number `seq`, and compares. TRACEFS_INPUT if the replay can go on. */
 export function runStep(step: usize, seq: u64): i32 {
   prepareRecord(step);
+  const page = findsPage(step) ? guestPage(step) : PFN_UNKNOWN;
   execute(record, result);
   const status = load<u16>(result, RESULT_STATUS);
   if (status != STATUS_OK) return stopAt(step, seq, status);
-  const field = load<u8>(step, STEP_OPERATION) == HOST_ABORT ? compareAbort(step) : compareOperation(step);
+  const field = load<u8>(step, STEP_OPERATION) == HOST_ABORT ? compareAbort(step) : compareOperation(step, page);
   count(REPORT_STEPS);
   if (field != 0) diverge(step, seq, field);
   return TRACEFS_INPUT;
@@ -235,10 +238,32 @@ function differs(recorded: u64, modelled: u64): bool {
   return recorded != modelled;
 }
 
-function compareOperation(step: usize): i32 {
+/** Whether the step found its page in the guest's table, where it may be gone afterwards. */
+function findsPage(step: usize): bool {
+  if (load<i32>(step, STEP_RET) != 0) return false;
+  switch (load<u8>(step, STEP_OPERATION) as i32) {
+    case HOST_UNSHARE_GUEST:
+    case GUEST_SHARE_HOST:
+    case GUEST_UNSHARE_HOST:
+    case HOST_RECLAIM_PAGE_GUEST:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** The frame that the guest's entry for the step's gfn maps. */
+function guestPage(step: usize): u64 {
+  const ipa = pfnToPa(load<u64>(step, STEP_GFN));
+  if (!replayedGuestLeaf(load<u32>(step, STEP_VM), ipa) || !isValid(leafDescriptor())) return PFN_UNKNOWN;
+  return outputAddress(leafDescriptor()) >> pageShift;
+}
+
+function compareOperation(step: usize, page: u64): i32 {
   const operation: i32 = load<u8>(step, STEP_OPERATION);
   if (differs(load<i32>(step, STEP_RET) as u64, innerResult(operation) as u64)) return FIELD_RET;
   const pfn = load<u64>(step, STEP_PFN);
+  if (page != PFN_UNKNOWN && differs(pfn, page)) return FIELD_PFN;
   if (pfn != PFN_UNKNOWN) {
     const host = load<u8>(step, STEP_HOST);
     if (host != STATE_UNKNOWN && differs(host, hostStateOf(pfn) as u64)) return FIELD_HOST;

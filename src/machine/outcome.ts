@@ -126,13 +126,11 @@ const PANICS: ReadonlyMap<number, Omit<Panic, "code">> = new Map<number, Omit<Pa
   [codes.PANIC_STAGE2_FREE_UNLINKED, warn("kvm_pgtable_stage2_free_unlinked")],
   [codes.PANIC_STAGE2_DESTROY, warn("kvm_pgtable_stage2_destroy")],
   [codes.PANIC_STAGE2_MAP_IDENTITY, warn("kvm_pgtable_stage2_map")],
-  [codes.PANIC_HYP_MAP, warn("hyp_map_walker")],
   [codes.PANIC_GET_VALID_GUEST_PTE, warn("get_valid_guest_pte")],
   [codes.PANIC_TEARDOWN_DONATE, warn("teardown_donate_back")],
   [codes.PANIC_HOST_STAGE2_IDMAP, warn("host_stage2_idmap")],
   [codes.PANIC_HYP_POOL, bug("hyp_alloc_pages")],
   [codes.PANIC_PGTABLE_NULL_HOOK, EL2_FAULT],
-  [codes.PANIC_HOST_STAGE2_UNMAP_DEV_ALL, warn("host_stage2_unmap_dev_all")],
 ]);
 
 /** The panic with code PANIC_*. */

@@ -64,10 +64,6 @@ const REASONS: ReadonlyMap<number, Reason> = new Map<number, Reason>([
     ["memcache", "none", pages, "the vCPU's memcache holds FOUND, must hold EXPECTED even if no table is needed"],
   ],
   [
-    codes.REASON_REFILL_EMPTY,
-    ["memcache", "none", pages, "the host's list ran empty with FOUND in EL2's memcache, must be EXPECTED"],
-  ],
-  [
     codes.REASON_REFILL_REFUSED,
     ["host", "pfn", state, "SUBJECT of the host's list is FOUND at the host, must be EXPECTED"],
   ],
@@ -140,7 +136,6 @@ const REASONS: ReadonlyMap<number, Reason> = new Map<number, Reason>([
     codes.REASON_ARGUMENTS,
     ["arguments", "x1", null, "SUBJECT is not page-aligned, or a register that must be zero is not"],
   ],
-  [codes.REASON_VM_REFERENCED, ["vm", "vm", null, "SUBJECT is still referenced"]],
 ]);
 
 /** The subject of a check, in the unit its reason gives it. */
@@ -242,13 +237,11 @@ const PANICS: ReadonlyMap<number, string> = new Map([
   [codes.PANIC_STAGE2_FREE_UNLINKED, "a detached table is still referenced"],
   [codes.PANIC_STAGE2_DESTROY, "the walk that frees the tables failed"],
   [codes.PANIC_STAGE2_MAP_IDENTITY, "an identity table was asked to map an address elsewhere"],
-  [codes.PANIC_HYP_MAP, "a valid entry of EL2's own table would change"],
   [codes.PANIC_GET_VALID_GUEST_PTE, "the guest maps something that is not memory"],
   [codes.PANIC_TEARDOWN_DONATE, "a page could not be given back to the host"],
   [codes.PANIC_HOST_STAGE2_IDMAP, "the entry names another owner, but the page is the host's"],
   [codes.PANIC_HYP_POOL, "the page pool contradicts itself"],
   [codes.PANIC_PGTABLE_NULL_HOOK, "a guest table has no hook to free a detached table"],
-  [codes.PANIC_HOST_STAGE2_UNMAP_DEV_ALL, "device mappings could not be dropped"],
 ]);
 
 /** `EL2 panicked in hyp_page_ref_dec (bug): the page has no reference to drop`. */

@@ -224,7 +224,7 @@ export class TracefsParser {
   }
 }
 
-/** Reads the packed configuration (layout: assembly/abi/config.ts). Sizes of EL2's own areas play no part in a replayed machine. */
+/** Reads the packed configuration (assembly/abi/config.ts). Sizes of EL2's own areas play no part in a replayed machine. */
 function readConfig(view: DataView): HostConfig {
   const u32 = (at: number) => view.getUint32(at, true);
   const features = u32(configAbi.CONFIG_FEATURES);

@@ -73,6 +73,7 @@ const FIELDS: ReadonlyMap<number, string> = new Map([
   [abi.FIELD_START, "start"],
   [abi.FIELD_SIZE, "size"],
   [abi.FIELD_PANIC, "panic"],
+  [abi.FIELD_PFN, "pfn"],
   [abi.FIELD_PAGES, "pages"],
   [abi.FIELD_PAGE_HOST, "host"],
   [abi.FIELD_PAGE_HYP, "hyp"],
@@ -85,7 +86,7 @@ const FIELDS: ReadonlyMap<number, string> = new Map([
 
 const WHOLE_MACHINE = 1n;
 
-/** Inside snapshots the page or entry belongs to the name: `page[0x7f637].host`, `s2[0x40000000].pte`, `s2[0x1000][0x80000000].level`. */
+/** In snapshots the page or entry is part of the name: `page[0x7f637].host`, `s2[0x40000000].pte`, `s2[0x1000][0x80000000].level`. */
 function fieldName({ field, at, seq }: RawDivergence): string {
   const name = FIELDS.get(field) ?? "";
   const table = seq === WHOLE_MACHINE ? "s2" : `s2[${hex(seq)}]`;
@@ -113,6 +114,7 @@ function valueInWords(field: number, value: bigint, noPanic: string): string {
     case abi.FIELD_PAGE_HOST:
     case abi.FIELD_PAGE_HYP:
       return stateWord(Number(value));
+    case abi.FIELD_PFN:
     case abi.FIELD_START:
     case abi.FIELD_SIZE:
     case abi.FIELD_LEAF_PTE:
@@ -182,7 +184,7 @@ function firstWord(text: string): string {
 }
 
 function quote(text: string): string {
-  return text === "" ? "the end of the line" : `"${excerpt(text.trimStart())}"`;
+  return text === "" ? "the end of the line" : `"${excerpt(text.replace(/^ +/, ""))}"`;
 }
 
 function orderSentence({ code, subject, other }: RawRefusal): string {
@@ -205,6 +207,8 @@ function orderSentence({ code, subject, other }: RawRefusal): string {
       return `more than ${subject} VMs were reserved while no operation could be run`;
     case abi.REFUSED_REGIONS:
       return `the snapshot has more than ${subject} regions of memory`;
+    case abi.REFUSED_NO_PAGES:
+      return "the snapshot has no pages of memory";
     case abi.REFUSED_MEMORY:
       return "the 4 GiB of WebAssembly memory are used up";
     default:

@@ -33,7 +33,7 @@ import {
 } from "../../memory/regions";
 import { hostState, hypState, refcount, shareCount } from "../../memory/vmemmap";
 import { hypLeaf, isHypWritable } from "../../pagetable/hyp-stage1";
-import { childPage, rootFrame, rootPage, Stage2, tableFrame } from "../../pagetable/stage2-table";
+import { childPage, rootFrame, rootPage, Stage2 } from "../../pagetable/stage2-table";
 import { getLeaf, leaf, leafLevel } from "../../pagetable/walk";
 import { hostKvmBytes, hostTable, hostVcpuBytes, isHypText, isReplayed } from "./machine";
 import { findVm, maxVms, Vcpu, Vm, vmAt } from "./vm";
@@ -147,7 +147,7 @@ function checkTablePage(table: Stage2, vm: Vm | null, page: usize, frame: usize,
     if (isTable(descriptor, level)) {
       const child = childPage(descriptor);
       demand(18, refcount(child) > 1, ipa, 2, refcount(child));
-      checkTablePage(table, vm, child, tableFrame(child), level + 1, ipa);
+      checkTablePage(table, vm, child, frameOf(child), level + 1, ipa);
     } else if (vm == null) checkHostLeaf(descriptor, level, ipa);
     else checkGuestLeaf(vm, descriptor, level, ipa);
   }
@@ -262,11 +262,6 @@ function checkPage(region: Region, page: usize, pa: u64): void {
   const owners = load<u32>(at, OWNERS);
   const sharers = load<u32>(at, SHARERS);
   const borrowers = load<u32>(at, BORROWERS);
-  // Nearly every page of a large machine: the host's own, unmapped by guests.
-  if ((load<u64>(page) & 0xffff_ffff_ff00_ffff) == 0 && (load<u64>(at) | load<u64>(at, 8)) == 0) {
-    checkHostView(page, pa);
-    return;
-  }
   checkStates(page, pa, owners, sharers, borrowers);
   if (region.flags & MEMBLOCK_NOMAP) {
     const host = hostState(page) == OWNED && hypState(page) == NOPAGE;

@@ -9,8 +9,10 @@ import {
   LIMIT_CONTENTS,
   PANIC_EL2_FAULT,
   PANIC_TEARDOWN_DONATE,
+  REASON_ALIGNMENT,
   REASON_DONATION_REFUSED,
   REASON_HANDLE_RANGE,
+  REASON_HOST_STATE,
   REASON_ID_REGISTERS,
   REASON_NO_SUCH_VM,
   REASON_PIN_REFUSED,
@@ -41,7 +43,7 @@ import { record, recording, recordPointOfCoherency, recordTlbiVmid } from "../..
 import { popMemcache, pushMemcache } from "../../memory/memcache";
 import { allocatePages, initPool, splitPage } from "../../memory/page-pool";
 import { pageOf, pfnOf } from "../../memory/regions";
-import { expected, found, panic, PANICKED, panicked, reachLimit, refuse, subject } from "../../memory/verdict";
+import { expected, found, panic, PANICKED, panicked, reachLimit, reason, refuse, subject } from "../../memory/verdict";
 import { decrementRefcount, hostState, incrementRefcount, refcount, setRefcount } from "../../memory/vmemmap";
 import { stage2Destroy } from "../../pagetable/destroy";
 import { freeTablePage, rootPage, setRoot } from "../../pagetable/stage2-table";
@@ -78,12 +80,17 @@ function wholePages(bytes: u64): u64 {
   return (bytes + pageMask) >> pageShift;
 }
 
+// Another call's refusal, under this one's error. A page in the wrong host state gets the name of what it was for; every
+// other reason says enough by itself.
+function passOn(errno: i32, what: i32): i32 {
+  return refuse(errno, reason == REASON_HOST_STATE ? what : reason, subject, expected, found);
+}
+
 // map_donated_memory: -ENOMEM whatever the reason; the area is zeroed where the caller wants it so.
 function takeArea(pa: u64, pages: u64): i32 {
-  const pfn = pa >> pageShift;
-  const ret = pa & pageMask ? -EINVAL : hostDonateHyp(pfn, pages);
-  if (ret == 0 || ret == PANICKED) return ret;
-  return refuse(ENOMEM, REASON_DONATION_REFUSED, pa, expected, found);
+  if (pa & pageMask) return refuse(ENOMEM, REASON_ALIGNMENT, pa, 0, 0);
+  const ret = hostDonateHyp(pa >> pageShift, pages);
+  return ret == 0 || ret == PANICKED ? ret : passOn(ENOMEM, REASON_DONATION_REFUSED);
 }
 
 function wipeArea(pa: u64, pages: u64): void {
@@ -97,11 +104,10 @@ function returnArea(pa: u64, bytes: u64): void {
   if (hypDonateHost(pa >> pageShift, wholePages(bytes)) != 0) panic(PANIC_TEARDOWN_DONATE);
 }
 
-// Pins keep their own error but name what was refused.
+// A host descriptor that EL2 wants to hold on to; `errno` 0 keeps the pin's own error.
 function pinDescriptor(pa: u64, bytes: u64, errno: i32): i32 {
   const ret = hypPinSharedMem(pa, pa + bytes);
-  if (ret == 0 || ret == PANICKED) return ret;
-  return refuse(errno != 0 ? errno : -ret, REASON_PIN_REFUSED, subject, expected, found);
+  return ret == 0 || ret == PANICKED ? ret : passOn(errno != 0 ? errno : -ret, REASON_PIN_REFUSED);
 }
 
 /** pkvm_reserve_vm: the handle of the lowest free slot. */
@@ -149,11 +155,12 @@ function initVmAreas(handle: u32, kvmPa: u64, vmPa: u64, pgdPa: u64, vcpus: u32,
   ret = takeArea(pgdPa, pgdPages);
   if (ret != 0) {
     if (ret == PANICKED) return ret;
+    const why = reason;
     const pa = subject;
     const want = expected;
     const have = found;
     returnArea(vmPa, areaBytes);
-    return refuse(ENOMEM, REASON_DONATION_REFUSED, pa, want, have);
+    return refuse(ENOMEM, why, pa, want, have);
   }
   // EL2 does not look at what the root allocation gave it (reference 2.12).
   if (pgdPa & (pfnToPa(pgdPages) - 1)) return panic(PANIC_EL2_FAULT);
@@ -262,7 +269,7 @@ export function refillMemcache(vcpu: Vcpu): i32 {
     ret = hostDonateHyp(pfn, 1);
     if (ret == PANICKED) return ret;
     if (ret != 0) {
-      ret = refuse(ENOMEM, REASON_REFILL_REFUSED, pfnToPa(pfn), expected, found);
+      ret = passOn(ENOMEM, REASON_REFILL_REFUSED);
     } else {
       popHostList(vcpu);
       pushMemcache(vcpu.memcache, pageOf(pfn));

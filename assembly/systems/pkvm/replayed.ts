@@ -2,6 +2,7 @@
 // names them. A trace shows neither which pages hold tables nor how full a memcache is, so table frames are the
 // simulator's own (a region behind DRAM) and the memcache check sees what the trace implies.
 
+import { frameOf } from "../../memory/dram";
 import { LIMIT_FRAMES, OWNED } from "../../abi/codes";
 import { VM_STATE_FREE, VM_STATE_LIVE } from "../../abi/records";
 import { addressField, isTable, TABLE } from "../../arch/descriptor";
@@ -29,7 +30,6 @@ import {
   rootIndex,
   rootPage,
   setEntry,
-  tableFrame,
 } from "../../pagetable/stage2-table";
 import { getLeaf, leaf, leafLevel as levelOfLeaf } from "../../pagetable/walk";
 import { memcacheMinimum } from "./checks";
@@ -140,7 +140,7 @@ export function replayedSetHostLeaf(ipa: u64, level: i32, descriptor: u64): void
       setEntry(hostTable, entry, page, at, ipa, addressField(pfnToPa(pfnOf(child))) | TABLE);
     }
     page = childPage(load<u64>(entry));
-    frame = tableFrame(page);
+    frame = frameOf(page);
   }
   setEntry(hostTable, frame + entryOffset(ipa, level), page, level, ipa, descriptor);
 }

@@ -1,7 +1,7 @@
 // VMs and vCPUs as EL2 keeps them: a table of slots, handle = base + slot, VMID = slot + 1
 // (nvhe/pkvm.h:struct pkvm_hyp_vm, struct pkvm_hyp_vcpu; reference pkvm-el2 section 5.1).
 
-import { EFFECT_VCPU, EFFECT_VM, VM_STATE_DYING, VM_STATE_FREE, VM_STATE_LIVE } from "../../abi/records";
+import { EFFECT_VCPU, EFFECT_VM, VM_STATE_DYING, VM_STATE_LIVE } from "../../abi/records";
 import { reserve } from "../../memory/heap";
 import { record, recording } from "../../memory/journal";
 import { Memcache } from "../../memory/memcache";
@@ -191,8 +191,4 @@ export function popHostList(vcpu: Vcpu): void {
 
 export function isDying(vm: Vm): bool {
   return vm.state == VM_STATE_DYING;
-}
-
-export function isFree(vm: Vm): bool {
-  return vm.state == VM_STATE_FREE;
 }

@@ -127,7 +127,7 @@ const HANDLER_CHECKS: readonly Row[] = [
   ["no fault address",              none,             () => ({ op: "vcpu_in_poison_fault", vm: pvm, vcpu: 0, esr: 0x92000007n, hpfar: 0x800000n, far: 0n }), ["ERANGE", "no_fault_ipa", 0x800000n, 0, 0]],
   ["a vCPU that exists",            () => [shareHyp(A), shareHyp(B)], () => ({ op: "init_vcpu", vm: pvm, vcpu: 0, host_pa: A << 12n, hyp_pa: (A + 2n) << 12n }), ["EINVAL", "vcpu_exists", 0n, 0, 0]],
   ["a descriptor that is not shared", none,           () => ({ op: "init_vcpu", vm: pvm, vcpu: 0, host_pa: A << 12n, hyp_pa: (A + 2n) << 12n }), ["EBUSY", "pin_refused", A << 12n, SHARED_OWNED, OWNED]],
-  ["an area that is not the host's", () => [donateHyp(B)], () => ({ op: "init_vcpu", vm: pvm, vcpu: 0, host_pa: 0n, hyp_pa: A << 12n }), ["ENOMEM", "donation_refused", A << 12n, OWNED, NOPAGE]],
+  ["an area that is not the host's", () => [donateHyp(B)], () => ({ op: "init_vcpu", vm: pvm, vcpu: 0, host_pa: 0n, hyp_pa: A << 12n }), ["ENOMEM", "donation_refused", B << 12n, OWNED, NOPAGE]],
 ];
 
 // prettier-ignore

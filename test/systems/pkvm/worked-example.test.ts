@@ -1,14 +1,13 @@
 // The worked example of reference 3.16, step by step: result, descriptors, maintenance. Its values were observed by running
-// the kernel's own functions (4 KiB pages, 48-bit IPA space, FWB, TLBIRANGE, no DIC).
+// the kernel's own functions (4 KiB pages, 48-bit IPA space, FWB, TLBIRANGE, no DIC). The host's VMID is 0, the guest's 2.
 
 import { beforeAll, expect, test } from "vitest";
-import type { Effect } from "../../../src/machine/effects.js";
 import { Machine } from "../../../src/machine/machine.js";
 import type { Operation } from "../../../src/machine/operations.js";
+import { maintenanceOf } from "../../pagetable/maintenance.js";
 import { donateGuest, forceReclaim, guestShares, guestUnshares, hostReads, makeVm, must, result } from "./scenario.js";
 
 const PVM = 0x1001;
-const VMID = 2;
 const GFN = 0x80000n;
 
 let machine: Machine;
@@ -41,27 +40,6 @@ function leafAt(vm: "host" | number, address: bigint): string {
   return leaf === null ? "none" : `L${leaf.level} ${leaf.descriptor.toString(16).padStart(16, "0")}`;
 }
 
-const ADDRESS_SPACES: Readonly<Record<number, string>> = { 0: "host", [VMID]: "guest" };
-
-/** Maintenance in the example's words; other effects are none. */
-function maintenance(effect: Effect): string[] {
-  const at = (address: bigint) => `0x${address.toString(16)}`;
-  switch (effect.kind) {
-    case "tlbi_ipa":
-      return [`${ADDRESS_SPACES[effect.vmid]} ${at(effect.ipa)} level ${effect.level}`];
-    case "tlbi_range":
-      return [`${ADDRESS_SPACES[effect.vmid]} range ${at(effect.ipa)} ${effect.pages} pages`];
-    case "tlbi_ipa_nsh":
-    case "tlbi_vmid":
-    case "dcache":
-    case "icache":
-    case "poc":
-      return ["pa" in effect ? `${effect.kind} ${at(effect.pa)} ${effect.size}` : effect.kind];
-    default:
-      return [];
-  }
-}
-
 interface Step {
   readonly operation: Operation;
   /** The return value, or how an access of the host ended. */
@@ -81,7 +59,7 @@ function check({ operation, result: expected, hostLeaves = {}, guestLeaf, mainte
     const gfn = "gfn" in operation ? operation.gfn : GFN;
     expect(leafAt(PVM, gfn << 12n)).toBe(guestLeaf);
   }
-  expect(outcome.effects.flatMap(maintenance)).toEqual(wanted);
+  expect(maintenanceOf(outcome.effects)).toEqual(wanted);
 }
 
 test("the host faults its memory in, as large as regions and tables allow", () => {
@@ -124,7 +102,7 @@ test("a page donated to EL2 throws the block around it away", () => {
       "0x80401000": "L3 0000000000000000",
       "0x80600000": "L2 0000000000000000",
     },
-    maintenance: ["host 0x80400000 level 1"],
+    maintenance: ["vmid 0: 0x80400000 level 1"],
   });
   check({
     operation: hostReads(0x8040_1000n),
@@ -151,7 +129,7 @@ test("a page goes to the guest, is shared back and taken by force", () => {
     result: "0",
     hostLeaves: donated,
     guestLeaf: owned,
-    maintenance: ["host 0x90000000 level 2", "icache 0x90000000 4096"],
+    maintenance: ["vmid 0: 0x90000000 level 2", "icache 0x90000000 4096"],
   });
   expect(machine.vcpus(PVM)[0]?.memcache).toBe(0);
   // No table is missing, but the memcache must hold three pages.
@@ -169,7 +147,7 @@ test("a page goes to the guest, is shared back and taken by force", () => {
     result: "0",
     hostLeaves: donated,
     guestLeaf: owned,
-    maintenance: ["host 0x90000000 level 3"],
+    maintenance: ["vmid 0: 0x90000000 level 3"],
   });
   check({ operation: hostReads(0x9000_0000n), result: "injected" });
 
@@ -180,7 +158,7 @@ test("a page goes to the guest, is shared back and taken by force", () => {
     result: "0",
     hostLeaves: { "0x90000000": "L3 00000000900007df" },
     guestLeaf: "L3 3000000000000000",
-    maintenance: ["guest 0x80000000 level 3", "poc 0x90000000 4096"],
+    maintenance: ["vmid 2: 0x80000000 level 3", "poc 0x90000000 4096"],
   });
   expect(machine.pageState(0x90000n)?.host).toBe(0);
   expect(machine.readPage(0x9000_0000n)).toEqual(new Uint8Array(4096));
@@ -209,6 +187,6 @@ test("an aligned range that EL2 returns becomes a block again", () => {
     operation: hypDonates(0x8080_0000n, 512),
     result: "0",
     hostLeaves: { "0x80800000": "L2 00000000808007dd" },
-    maintenance: ["host range 0x80800000 512 pages"],
+    maintenance: ["vmid 0: 0x80800000 +512 pages"],
   });
 });
