@@ -56,6 +56,7 @@ export const REFUSED_LEAF_KIND: i32 = 46; //     no descriptor of a leaf of this
 export const REFUSED_LEVEL: i32 = 47; //         a level above the table's root; subject: address; other: level
 export const REFUSED_REGIONS: i32 = 48; //       more regions than a machine has
 export const REFUSED_NO_PAGES: i32 = 49; //      no page_run in the first snapshot
+export const REFUSED_HAND_OVER: i32 = 51; //     the operations before the snapshot cannot have led to it; subject: address
 export const REFUSED_MEMORY: i32 = 50; //        linear memory is used up
 
 // The report. u64 where no size is given.

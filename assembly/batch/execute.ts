@@ -156,6 +156,8 @@ function executeVerb(rec: usize, result: usize): void {
   }
   clearRefusal();
   const ret = recording ? dispatchRecorded(rec) : dispatch(rec);
+  // A check that failed on the way to a success refused nothing: a poisoned page at teardown, mkyoung of nothing.
+  if (ret == 0) clearRefusal();
   if ((panicked | limitReached | reason) == 0 && ret != INVALID) {
     store<i32>(result, ret, RESULT_RET);
     store<u32>(result, 0, RESULT_REASON);
@@ -400,7 +402,6 @@ function dispatchLoneTable(op: i32, rec: usize): i32 {
       return stage2Flush(loneTable, a(rec), b(rec));
     case Op.PT_MKYOUNG:
       stage2MakeYoung(loneTable, a(rec));
-      clearRefusal();
       return 0;
     case Op.PT_TEST_CLEAR_YOUNG:
       return stage2TestClearYoung(loneTable, a(rec), b(rec), c(rec) != 0);

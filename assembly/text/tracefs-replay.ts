@@ -95,7 +95,7 @@ export function startMachine(): bool {
   isRunning = true;
   setMachineExtent();
   if (firstSeq < steps) {
-    startFromSteps(steps);
+    if (!startFromSteps(steps)) return false;
     startRing(0);
     return true;
   }

@@ -4,6 +4,7 @@
 
 import {
   REFUSED_GUEST_PAGES,
+  REFUSED_HAND_OVER,
   REFUSED_LEAF_OWNER,
   REFUSED_LEVEL,
   REFUSED_NO_PAGES,
@@ -223,14 +224,33 @@ function isHosts(descriptor: u64): bool {
 }
 
 /** The state before step 0: the first `steps` steps are undone on the snapshot's pages. */
-export function startFromSteps(steps: u64): void {
+export function startFromSteps(steps: u64): bool {
   setSnapshotPages();
   for (let seq = steps; seq > 0; seq--) undo(stepAt(seq - 1));
+  if (!checkHandOver()) return false;
   for (let i: u32 = 0; i < runCount; i++) {
     const run = runAt(i);
     if (isPageRun(run)) annotatePages(run);
     else mapHypText(run);
   }
+  return true;
+}
+
+// At hand-over a page is the host's alone or EL2's alone (reference pkvm-el2 section 1.7). A page that would have begun
+// otherwise had something done to it that the recorded results deny.
+function checkHandOver(): bool {
+  for (let i: u32 = 0; i < runCount; i++) {
+    const run = runAt(i);
+    if (!isPageRun(run)) continue;
+    const end = runPfn(run) + runLength(run);
+    for (let pfn = runPfn(run); pfn < end; pfn++) {
+      const isHost = hostStateOf(pfn) == OWNED && hypStateOf(pfn) == NOPAGE;
+      const isHyp = hostStateOf(pfn) == NOPAGE && hypStateOf(pfn) == OWNED;
+      if ((isHost || isHyp) && shareCountOf(pfn) == 0) continue;
+      return refuse(REFUSED_HAND_OVER, runLine(run), pfn << PAGE_SHIFT, 0);
+    }
+  }
+  return true;
 }
 
 // What EL2 owns at hand-over is annotated in the host's table, which holds nothing else (reference pkvm-el2 section 1.7).

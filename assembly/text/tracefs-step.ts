@@ -32,7 +32,7 @@ import {
   TRACEFS_PANICKED,
   TRACEFS_REFUSED,
 } from "../abi/tracefs";
-import { EEXIST, EHWPOISON, ENOMEM, EPERM, REASON_GUEST_POISONED } from "../abi/codes";
+import { EEXIST, EHWPOISON, ENOMEM, EPERM, POISON } from "../abi/codes";
 import {
   GUEST_SHARE_HOST,
   GUEST_UNSHARE_HOST,
@@ -261,7 +261,7 @@ function guestPage(step: usize): u64 {
 
 function compareOperation(step: usize, page: u64): i32 {
   const operation: i32 = load<u8>(step, STEP_OPERATION);
-  if (differs(load<i32>(step, STEP_RET) as u64, innerResult(operation) as u64)) return FIELD_RET;
+  if (differs(load<i32>(step, STEP_RET) as u64, innerResult(step) as u64)) return FIELD_RET;
   const pfn = load<u64>(step, STEP_PFN);
   if (page != PFN_UNKNOWN && differs(pfn, page)) return FIELD_PFN;
   if (pfn != PFN_UNKNOWN) {
@@ -279,9 +279,11 @@ function compareOperation(step: usize, page: u64): i32 {
 }
 
 // The trace has what the function found; its caller turns "poisoned" into success (reference pkvm-el2 section 3.10).
-function innerResult(operation: i32): i32 {
-  const poisoned = operation == HOST_RECLAIM_PAGE_GUEST && load<u16>(result, RESULT_REASON) == REASON_GUEST_POISONED;
-  return poisoned ? -EHWPOISON : load<i32>(result, RESULT_RET);
+function innerResult(step: usize): i32 {
+  const ret = load<i32>(result, RESULT_RET);
+  if (ret != 0 || (load<u8>(step, STEP_OPERATION) as i32) != HOST_RECLAIM_PAGE_GUEST) return ret;
+  // A poisoned entry stays; what was reclaimed is gone.
+  return guestStateOf(load<u32>(step, STEP_VM), load<u64>(step, STEP_GFN)) == POISON ? -EHWPOISON : 0;
 }
 
 function compareAbort(step: usize): i32 {

@@ -12,6 +12,7 @@ import {
   MEMBLOCK_NOMAP,
 } from "../../assembly/abi/codes.js";
 import { levelShift, tableGeometry, tablePagesFor, type TableGeometry } from "./geometry.js";
+import { firstIssue } from "./schema-issue.js";
 
 /** A machine configuration that cannot be. The message begins with the field at fault. */
 export class ConfigError extends Error {
@@ -158,9 +159,8 @@ export type ResolvedConfig = HostConfig | LoneTableConfig;
 function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const issue = result.error.issues[0] as z.core.$ZodIssue;
-  const field = issue.path.length === 0 ? "configuration" : issue.path.map(String).join(".");
-  throw new ConfigError(`${field}: ${issue.message}`);
+  const { field, complaint } = firstIssue(result.error);
+  throw new ConfigError(`${field === "" ? "configuration" : field}: ${complaint}`);
 }
 
 /**

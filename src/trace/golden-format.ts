@@ -11,6 +11,7 @@ import {
 } from "../machine/config.js";
 import { fitsArgument, verbNamed, type Argument, type ArgumentKind, type Operation } from "../machine/operations.js";
 import { excerpt } from "./replay.js";
+import { firstIssue } from "../machine/schema-issue.js";
 
 /** What is wrong with a line; the reader adds the line number. */
 export class FormatError extends Error {
@@ -193,9 +194,9 @@ const VERSION = 1;
 function parse<S extends z.ZodType>(schema: S, value: unknown, where: string): z.output<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const issue = result.error.issues[0] as z.core.$ZodIssue;
-  const field = [where, ...issue.path.map(String)].filter((part) => part !== "").join(".");
-  return fail(`${field === "" ? "header" : field}: ${issue.message}`);
+  const { field, complaint } = firstIssue(result.error);
+  const name = [where, field].filter((part) => part !== "").join(".");
+  return fail(`${name === "" ? "header" : name}: ${complaint}`);
 }
 
 /** A header field that follows from others must say what they say. */

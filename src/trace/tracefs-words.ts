@@ -246,6 +246,8 @@ function snapshotSentence(code: number, subject: bigint, other: bigint): string 
       return `the table's entries end at ${hex(subject)}, which is not the end of an address space`;
     case abi.REFUSED_LEAF_OWNER:
       return `the snapshot contradicts itself: the host's table and the page state disagree on who owns ${hex(subject)}`;
+    case abi.REFUSED_HAND_OVER:
+      return `the operations before the snapshot cannot have led to it: ${hex(subject)} would have begun neither as the host's own nor as EL2's`;
     case abi.REFUSED_LEAF_KIND:
       return `${hex(other)} at ${hex(subject)} is no descriptor that a walk of this level can end at`;
     case abi.REFUSED_LEVEL:

@@ -146,11 +146,11 @@ function checkTablePage(table: Stage2, vm: Vm | null, page: usize, frame: usize,
     const ipa = base + (index << levelShift(level));
     if (isTable(descriptor, level)) {
       const child = childPage(descriptor);
-      demand(18, refcount(child) > 1, ipa, 2, refcount(child));
       checkTablePage(table, vm, child, frameOf(child), level + 1, ipa);
     } else if (vm == null) checkHostLeaf(descriptor, level, ipa);
     else checkGuestLeaf(vm, descriptor, level, ipa);
   }
+  demand(18, used != 0 || level == startLevel, base, 1, 0);
   demand(17, (refcount(page) as u64) == used + 1, base, used + 1, refcount(page));
   checkHypOwned(page);
 }

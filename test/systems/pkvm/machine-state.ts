@@ -1,5 +1,6 @@
 // A machine's whole state as text, for "nothing changed" and "both ways end the same".
 
+import { createHash } from "node:crypto";
 import type { Machine } from "../../../src/machine/machine.js";
 
 const hex = (value: bigint): string => value.toString(16);
@@ -25,11 +26,12 @@ export function stateOf(machine: Machine): string {
   return lines.join("\n");
 }
 
-/** The contents of pages, one line each. */
+/** The contents of pages, one line each: `zeros` or a digest. */
 export function contentsOf(machine: Machine, pfns: readonly bigint[]): string {
-  return pfns.map((pfn) => `${hex(pfn)} ${digest(machine.readPage(pfn << BigInt(machine.pageShift)))}`).join("\n");
-}
-
-function digest(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("base64").replace(/A{8,}/g, "");
+  const lines = pfns.map((pfn) => {
+    const bytes = machine.readPage(pfn << BigInt(machine.pageShift));
+    const digest = createHash("sha256").update(bytes).digest("hex");
+    return `D ${hex(pfn)} ${bytes.every((byte) => byte === 0) ? "zeros" : digest.slice(0, 16)}`;
+  });
+  return lines.join("\n");
 }

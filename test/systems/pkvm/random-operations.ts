@@ -30,9 +30,18 @@ export const MIXED: Mixture = { page: 6, traffic: 4, life: 1, any: 1 };
 export const TRAFFIC: Mixture = { page: 1, traffic: 20, life: 1, any: 1 };
 
 export function choices(maxLength: number, mixture: Mixture = MIXED): fc.Arbitrary<Choice[]> {
-  const kinds = (Object.keys(mixture) as Kind[]).map((kind) => ({ arbitrary: fc.constant(kind), weight: mixture[kind] }));
+  const kinds = (Object.keys(mixture) as Kind[]).map((kind) => ({
+    arbitrary: fc.constant(kind),
+    weight: mixture[kind],
+  }));
   const small = fc.nat(5);
-  const choice = fc.record({ kind: fc.oneof(...kinds), page: small, frame: small, vm: fc.nat(3), pick: fc.nat(0xffff) });
+  const choice = fc.record({
+    kind: fc.oneof(...kinds),
+    page: small,
+    frame: small,
+    vm: fc.nat(3),
+    pick: fc.nat(0xffff),
+  });
   return fc.array(choice, { minLength: 1, maxLength, size: "max" });
 }
 
@@ -42,7 +51,10 @@ export const isTraffic = ({ op }: Operation): boolean =>
 
 const HANDLE_BASE = 0x1000;
 const IS_PROTECTED: readonly boolean[] = [true, true, false];
-const MEMCACHE_PAGES = 8;
+/** Table pages that the VMs start with: plenty; too few for a second level-3 table; too few once there is one. */
+const MEMCACHE_PAGES: readonly number[] = [8, 4, 3];
+/** Pages that a host has for its lists. */
+const SUPPLY_PAGES = 8;
 /** What the host tops a memcache up to: the deepest walk needs no more. */
 const TOP_UP = 2;
 
@@ -93,7 +105,7 @@ export class SmallHost {
     });
     const host = new SmallHost(machine, base >> BigInt(pageShift), block);
     IS_PROTECTED.forEach((isProtected, index) => {
-      makeVm(machine, { protected: isProtected, area: at(host.#areas, index), memcache: MEMCACHE_PAGES });
+      makeVm(machine, { protected: isProtected, area: at(host.#areas, index), memcache: at(MEMCACHE_PAGES, index) });
     });
     for (const [index, pfn] of host.pages.entries()) {
       machine.writePage(host.#pa(pfn), new Uint8Array(machine.pageSize).fill(index + 1));
@@ -228,7 +240,7 @@ export class SmallHost {
   #refillStep(vm: number, area: bigint, listed: number): Operation {
     if (listed >= TOP_UP) return { op: "refill_memcache", vm, vcpu: 0 };
     // A page may be listed twice: the second donation is refused.
-    const supply = Array.from({ length: MEMCACHE_PAGES }, (_, page) => area + AREA.memcache + BigInt(page));
+    const supply = Array.from({ length: SUPPLY_PAGES }, (_, page) => area + AREA.memcache + BigInt(page));
     const pfn = supply.find((page) => this.machine.pageState(page)?.host === 0) ?? area;
     return { op: "host_memcache_push", vm, vcpu: 0, pfn };
   }
