@@ -38,7 +38,7 @@ const STYLES = new Map([
 /** @param {string[]} args */
 function output(args) {
   const env = { ...process.env, FORCE_COLOR: "1", NO_COLOR: undefined };
-  return execFileSync(process.execPath, ["dist/src/cli/main.js", ...args], { encoding: "utf8", env }).trimEnd();
+  return execFileSync(process.execPath, ["dist/cli/bundle/main.js", ...args], { encoding: "utf8", env }).trimEnd();
 }
 
 /** @param {string} text */

@@ -7,7 +7,7 @@ import { existsSync, rmSync } from "node:fs";
 import process from "node:process";
 
 const isNpx = process.env["npm_command"] === "exec";
-const isBuilt = existsSync("dist/src/cli/main.js") && existsSync("dist/freehold.wasm");
+const isBuilt = existsSync("dist/cli/bundle/main.js") && existsSync("dist/freehold.wasm");
 
 if (!isNpx || !isBuilt) {
   rmSync("dist", { recursive: true, force: true });

@@ -45,7 +45,7 @@ function sessions(block: string): Session[] {
 
 /** Runs a command of the README as a shell does, on the build in dist/. */
 function run(command: string): string {
-  const npx = `npx() { shift; "${process.execPath}" dist/src/cli/main.js "$@"; }`;
+  const npx = `npx() { shift; "${process.execPath}" dist/cli/bundle/main.js "$@"; }`;
   return spawnSync("bash", ["-c", `${npx}\n${command}\n`], { encoding: "utf8" }).stdout;
 }
 

@@ -54,11 +54,11 @@ test.each([
 });
 
 test("the built command runs", () => {
-  expect(execFileSync("node", ["dist/src/cli/main.js", "--version"], { encoding: "utf8" })).toBe(`${version}\n`);
+  expect(execFileSync("node", ["dist/cli/bundle/main.js", "--version"], { encoding: "utf8" })).toBe(`${version}\n`);
 });
 
 test("a reader that goes away is no error, and the exit code is still that of the replay", () => {
-  const command = `node dist/src/cli/main.js replay ${PROTECTED} --at 5 --json 2>&1 >&3 3>&- | cat`;
+  const command = `node dist/cli/bundle/main.js replay ${PROTECTED} --at 5 --json 2>&1 >&3 3>&- | cat`;
   const { stdout, status } = spawnSync("bash", ["-c", `set -o pipefail; { ${command}; } 3> >(exec true)`], {
     encoding: "utf8",
   });

@@ -65,7 +65,7 @@ test("--stop-at-first checks nothing behind the first difference", async () => {
 test("standard input, packed or not", () => {
   const packed = readFileSync(SELFTEST);
   for (const input of [packed, gunzipSync(packed)]) {
-    const args = ["dist/src/cli/main.js", "replay", "-", "--json"];
+    const args = ["dist/cli/bundle/main.js", "replay", "-", "--json"];
     const { stdout, status } = spawnSync("node", args, { input, encoding: "utf8" });
     expect(status).toBe(0);
     expect(jsonLines(stdout)[0]).toEqual(expect.objectContaining({ file: "-", ops: 121, matched: 121 }));

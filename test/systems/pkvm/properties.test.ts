@@ -165,3 +165,30 @@ test("only a refusal has a reason", async () => {
   });
   fc.assert(property, { numRuns: 80, seed: SEED });
 });
+
+test("the end of a VM gives back all that EL2 took for it", async () => {
+  const host = await SmallHost.create();
+  const initial = host.machine.snapshot();
+  expect(host.takenForVms()).not.toEqual([]);
+  const property = fc.property(choices(60), (made) => {
+    host.machine.restore(initial);
+    const { operations, outcomes } = run(host, made);
+    host.endVms();
+    const left = host.takenForVms();
+    if (left.length !== 0) throw new Error(`EL2 keeps pfn ${left.join(", ")}\n${describeRun(operations, outcomes)}`);
+  });
+  fc.assert(property, { numRuns: 80, seed: SEED });
+});
+
+test("a panicked machine is one after a snapshot, and none after an earlier one", async () => {
+  const { machine } = await SmallHost.create();
+  const before = machine.snapshot();
+  machine.apply({ op: "hyp_donate_host", pfn: 0n, nr: 1 });
+  const after = machine.snapshot();
+  const panic = { kind: "el2-fault" };
+  expect(machine.panicked).toMatchObject(panic);
+  machine.restore(before);
+  expect(machine.panicked).toBeNull();
+  machine.restore(after);
+  expect(machine.panicked).toMatchObject(panic);
+});

@@ -6,8 +6,21 @@
 import fc from "fast-check";
 import { Machine, type Outcome } from "../../../src/machine/machine.js";
 import type { Operation } from "../../../src/machine/operations.js";
-import { AREA, donateGuest, guestShares, guestUnshares, hostReads, makeVm, reclaim, result, RWX } from "./scenario.js";
-import { POISONED, shareGuest, unshareGuest } from "./scenario.js";
+import {
+  AREA,
+  donateGuest,
+  guestShares,
+  guestUnshares,
+  hostReads,
+  makeVm,
+  must,
+  POISONED,
+  reclaim,
+  result,
+  RWX,
+  shareGuest,
+  unshareGuest,
+} from "./scenario.js";
 
 /**
  * What an operation is drawn from: `page` a transition that the page's state allows, `traffic` one of those that traces are
@@ -285,6 +298,22 @@ export class SmallHost {
     if (this.pages.includes(pfn)) operations.push({ op: "host_force_reclaim_page_guest", phys: this.#pa(pfn) });
     if (pfn < limit) operations.push(hostReads(this.#pa(pfn)));
     return operations;
+  }
+
+  /** Ends every VM as a host does that takes all of the guests' pages back. */
+  endVms(): void {
+    must(this.machine, { op: "vcpu_put" });
+    for (const { vm, state } of this.machine.vms()) {
+      if (state === "reserved") must(this.machine, { op: "unreserve_vm", vm });
+      if (state === "live") must(this.machine, { op: "start_teardown_vm", vm });
+      while (this.machine.vms().some((left) => left.vm === vm)) must(this.machine, this.#teardownStep(vm));
+    }
+  }
+
+  /** Pages of what VMs are made of that EL2 has. */
+  takenForVms(): bigint[] {
+    const pages = this.#areas.flatMap((area) => Array.from({ length: 64 }, (_, page) => area + BigInt(page)));
+    return pages.filter((pfn) => this.machine.pageState(pfn)?.hyp === 0);
   }
 
   /** Guest frames that are poisoned. */

@@ -5,7 +5,7 @@ import type { MachineConfig } from "../../../src/machine/config.js";
 import type { Operation } from "../../../src/machine/operations.js";
 
 /** Page states by their number (reference 1.4). */
-export const STATES = ["OWNED", "SHARED_OWNED", "SHARED_BORROWED", "NOPAGE", "POISON"] as const;
+const STATES = ["OWNED", "SHARED_OWNED", "SHARED_BORROWED", "NOPAGE", "POISON"] as const;
 export type State = (typeof STATES)[number];
 
 /** `prot` of a mapping that grants everything (reference 2.3). */
@@ -132,7 +132,7 @@ export function makeVm(machine: Machine, options: VmOptions): number {
 }
 
 /** Moves `pages` pages from `pfn` on through the host's list into the EL2 memcache of vCPU 0. */
-export function fillMemcache(machine: Machine, vm: number, pfn: bigint, pages: number): void {
+function fillMemcache(machine: Machine, vm: number, pfn: bigint, pages: number): void {
   for (let page = 0n; page < BigInt(pages); page++) {
     must(machine, { op: "host_memcache_push", vm, vcpu: 0, pfn: pfn + page });
   }

@@ -1,0 +1,25 @@
+// The command as few files: node takes longer to find and load the modules of a small program than to run it. What the package
+// exports stays as it is; the bundle lies as deep as src/cli/ does, so that it finds the core and package.json by the same paths.
+
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { build } from "rolldown";
+
+await build({
+  input: "dist/src/cli/main.js",
+  platform: "node",
+  output: {
+    dir: "dist/cli/bundle",
+    format: "esm",
+    cleanDir: true,
+    comments: { legal: true, annotation: false, jsdoc: false },
+  },
+});
+
+// npx and `npm link` lead to the file itself, which runs only if it may be executed.
+chmodSync("dist/cli/bundle/main.js", 0o755);
+
+// Their licenses ask that the notice goes wherever the code goes.
+const notices = ["commander", "zod", "@noble/hashes"].map((name) => {
+  return `${name}\n\n${readFileSync(`node_modules/${name}/LICENSE`, "utf8")}`;
+});
+writeFileSync("dist/cli/bundle/LICENSES.txt", notices.join("\n\n"));
