@@ -1,4 +1,4 @@
-// What the workloads of the benchmark have in common, whoever runs them (WORKLOADS.md).
+// What the workloads of the benchmark have in common, whoever runs them.
 
 /** Frame numbers of the first page and of its place in the guest. */
 export const PFN0 = 0x48000;

@@ -1,4 +1,4 @@
-// npm run bench: the workloads of WORKLOADS.md in Freehold, plain C and plain JavaScript, side by side in one run.
+// npm run bench: the workloads in Freehold, plain C and plain JavaScript, side by side in one run.
 
 import { Command, InvalidArgumentError } from "commander";
 import { CTwin } from "./c/process.js";
@@ -50,7 +50,7 @@ function rowOf({ id, title, bound }: WorkloadDefinition, rates: Rates): Row {
 
 async function main(): Promise<void> {
   const command = new Command("bench")
-    .description("Measures the workloads of WORKLOADS.md beside plain C and plain JavaScript in one interleaved run.")
+    .description("Measures the workloads beside plain C and plain JavaScript in one interleaved run.")
     .argument("[id...]", "what to measure, for example W1n T1-tracefs; a family by its beginning (T1); all if left out")
     .option("--json", "JSON Lines: {id, unit, freehold, c, js, overC, overJs}, null where there is no figure")
     .option("--seconds <n>", "measured time per variant and round", positive, 1)

@@ -1,4 +1,4 @@
-// The workloads of WORKLOADS.md as packed operations (assembly/abi/operations.ts), one function per workload.
+// The workloads as packed operations (assembly/abi/operations.ts), one function per workload.
 
 import {
   GUEST_SHARE_HOST,

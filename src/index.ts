@@ -46,6 +46,7 @@ export {
 } from "./machine/effects.js";
 export type { Leaf, PageRun, Table } from "./machine/dumps.js";
 export { INVARIANTS, type Violation } from "./machine/invariants.js";
+export { checkEffects, EFFECT_INVARIANTS, type EffectGeometry } from "./machine/effect-invariants.js";
 export { describeDescriptor, describeEffects } from "./machine/describe.js";
 export { panicSentence, refusalSentence, reportRefusal, type Refusal, type RefusalReport } from "./machine/reasons.js";
 export { kernelFunction, type KernelFunction } from "./machine/functions.js";

@@ -29,7 +29,7 @@ let root: usize = 0;
 let pool: Pool = changetype<Pool>(0);
 
 /** EL2 walks 48-bit addresses: from level 0, with 64 KiB pages from level 1. */
-function hypStartLevel(): i32 {
+export function hypStartLevel(): i32 {
   return pageShift == 16 ? 1 : 0;
 }
 
@@ -39,6 +39,11 @@ export function initHypStage1(tables: Pool): bool {
   root = allocatePages(tables, 0);
   if (root != 0) ensureFrame(root);
   return root != 0;
+}
+
+/** The root table's page. */
+export function hypRoot(): usize {
+  return root;
 }
 
 function entryIndex(pa: u64, level: i32): usize {

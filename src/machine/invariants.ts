@@ -1,6 +1,6 @@
 // The isolation invariants that a machine can be checked for (reference pkvm-el2 section 11).
 
-/** What each invariant says; I<number> is its name. */
+/** What each invariant says; I<number> is its name. I21, I25 and I26 speak of steps: effect-invariants.ts. */
 export const INVARIANTS: Readonly<Record<string, string>> = {
   I1: "every page's ownership is one of the legal combinations",
   I2: "every page has exactly one owner",
@@ -22,7 +22,6 @@ export const INVARIANTS: Readonly<Record<string, string>> = {
   I18: "no table but a root is empty",
   I19: "no locked descriptor; annotations in the right tables, at level 3",
   I20: "table and memcache pages are EL2's",
-  I21: "a poisoned address stays poisoned",
   I22: "EL2 maps what it owns or has pinned",
   I23: "a borrowed page's reference count is its pins",
   I24: "what EL2 does not have, it neither maps nor pins",

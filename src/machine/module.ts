@@ -38,6 +38,10 @@ export interface CoreExports {
   leafDescriptor(): bigint;
   lookupLeaves(handle: number, count: number): number;
   countRefused(count: number): number;
+  pagePointer(pfn: bigint): number;
+  entryPointer(handle: number, ipa: bigint): number;
+  hypEntryPointer(pa: bigint): number;
+  geometry(): number;
   vmInfo(slot: number): bigint;
   vcpuInfo(handle: number, vcpu: number): bigint;
   snapshotBase(): number;

@@ -164,6 +164,9 @@ class TracefsReplay implements Replay {
 
   #summary(): ReplaySummary {
     const { lines, steps, stepsDiverged, snapshots, snapshotsDiverged, divergence } = this.#parser;
+    const equal = snapshots - snapshotsDiverged;
+    const snapshotsInWords =
+      equal === snapshots ? `${count(snapshots, "snapshot")} equal` : `${equal} of ${count(snapshots, "snapshot")} equal`;
     return {
       format: "tracefs",
       ops: steps,
@@ -171,7 +174,7 @@ class TracefsReplay implements Replay {
       diverged: stepsDiverged + snapshotsDiverged,
       first: divergence === null ? null : divergenceInWords(divergence),
       panic: this.#panic,
-      description: [count(lines, "line"), count(steps, "operation"), count(snapshots, "snapshot")].join(", "),
+      description: [count(lines, "line"), count(steps, "operation"), snapshotsInWords].join(", "),
     };
   }
 }

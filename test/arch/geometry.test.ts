@@ -30,7 +30,7 @@ describe("levels, start level and root pages for an IPA space of 2^n bytes", () 
 });
 
 // What the core made of a configuration: start level | root pages << 8.
-const coreGeometry = ({ core }: Machine): number => (core.exports as unknown as { geometry(): number }).geometry();
+const coreGeometry = ({ core }: Machine): number => core.exports.geometry();
 
 describe("the core agrees", () => {
   const rows = SHAPES.filter(([iaBits]) => iaBits <= 48);

@@ -86,8 +86,8 @@ let guestShared: u64 = 0;
 let mainFirstPfn: u64 = 0;
 let mainPages: u64 = 0;
 let mainWords: usize = 0;
-/** Keeps the compiler from dropping what was read ahead. */
-let lastTouched: u32 = 0;
+/** Exported for the one purpose that no compiler drops what was read ahead. */
+export let lastTouched: u32 = 0;
 
 /** After the features are known and the host's table is made. */
 export function prepareFastLane(): void {

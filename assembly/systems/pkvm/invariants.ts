@@ -32,7 +32,7 @@ import {
   vmemmapPages,
 } from "../../memory/regions";
 import { hostState, hypState, refcount, shareCount } from "../../memory/vmemmap";
-import { hypLeaf, isHypWritable } from "../../pagetable/hyp-stage1";
+import { hypLeaf, hypRoot, hypStartLevel, isHypWritable } from "../../pagetable/hyp-stage1";
 import { childPage, rootFrame, rootPage, Stage2 } from "../../pagetable/stage2-table";
 import { getLeaf, leaf, leafLevel } from "../../pagetable/walk";
 import { hostKvmBytes, hostTable, hostVcpuBytes, isHypText, isReplayed } from "./machine";
@@ -83,6 +83,7 @@ export function checkInvariants(wanted: u64): i32 {
   if (mappings != 0) {
     checkGuests();
     checkTable(hostTable, null);
+    if (!isReplayed) checkHypTable(hypRoot(), hypStartLevel());
     checkPages();
   }
   setHeapTop(top);
@@ -155,6 +156,15 @@ function checkTablePage(table: Stage2, vm: Vm | null, page: usize, frame: usize,
   checkHypOwned(page);
 }
 
+// I20 for EL2's own stage 1.
+function checkHypTable(page: usize, level: i32): void {
+  checkHypOwned(page);
+  for (let index: u64 = 0; index <= indexMask && violated == 0; index++) {
+    const descriptor = load<u64>(frameOf(page) + ((index as usize) << 3));
+    if (isTable(descriptor, level)) checkHypTable(childPage(descriptor), level + 1);
+  }
+}
+
 // I20. Frames of a replayed machine are the simulator's.
 function checkHypOwned(page: usize): void {
   if (isReplayed) return;
@@ -225,8 +235,8 @@ function checkGuestLeaf(vm: Vm, descriptor: u64, level: i32, ipa: u64): void {
   const pages = granuleSize(level) >> pageShift;
   if (!isReplayed) checkLeafKind(vm, descriptor, state, level, ipa);
   for (let i: u64 = 0; i < pages && violated == 0; i++) {
-    const page = mappedPageOf(first + i);
-    demand(10, page != 0, ipa, 0, pfnToPa(first + i));
+    demand(10, mappedPageOf(first + i) != 0, ipa, 0, pfnToPa(first + i));
+    const page = pageOf(first + i);
     if (page != 0) countMapping(page, state);
   }
 }

@@ -9,7 +9,6 @@ import { Machine } from "../../../src/machine/machine.js";
 import { instantiateCore } from "../../../src/machine/module.js";
 import { stateOf } from "./machine-state.js";
 import { SmallHost } from "./random-operations.js";
-import { SMALL_HOST } from "./scenario.js";
 
 const SEED = Number(process.env["FREEHOLD_SEED"] ?? 1);
 const U64_MAX = (1n << 64n) - 1n;
@@ -42,7 +41,7 @@ const record = fc.oneof({ weight: 5, arbitrary: plausible }, { weight: 1, arbitr
 const records = fc.array(record, { minLength: 1, maxLength: 30 });
 
 async function aReplayedHost(): Promise<Machine> {
-  const config = resolveConfig({ ...SMALL_HOST, max_vms: 8 });
+  const config = resolveConfig({ ia_bits: 40, regions: [{ base: 0x4000_0000n, size: 0x400_0000n }], max_vms: 8 });
   return Machine.createOn(await instantiateCore(), { ...config, kind: "replayed", frames: 4096 });
 }
 

@@ -21,6 +21,7 @@ import {
   shareGuest,
   unshareGuest,
 } from "./scenario.js";
+import type { CoreExports } from "../../../src/machine/module.js";
 
 const OWNED = 0;
 const SHARED_OWNED = 1;
@@ -109,17 +110,24 @@ function lastTableOf(effects: readonly Effect[]): bigint {
 beforeEach(() => machine.restore(legal));
 
 /** Exports that tell where state lies in linear memory. */
-interface Pointers {
-  pagePointer(pfn: bigint): number;
-  entryPointer(handle: number, ipa: bigint): number;
-  hypEntryPointer(pa: bigint): number;
-}
+type Pointers = Pick<CoreExports, "pagePointer" | "entryPointer" | "hypEntryPointer">;
 
 function at(where: keyof Pointers, ...args: readonly (bigint | number)[]): { view: DataView; pointer: number } {
-  const pointers = machine.core.exports as unknown as Record<keyof Pointers, (...args: unknown[]) => number>;
-  const pointer = pointers[where](...args) >>> 0;
+  const pointers = machine.core.exports as Record<keyof Pointers, (...args: never[]) => number>;
+  const pointer = pointers[where](...(args as never[])) >>> 0;
   if (pointer === 0) throw new Error(`${where} knows no such place`);
   return { view: new DataView(machine.core.memory.buffer), pointer };
+}
+
+/** The page of EL2's own table that maps HYP_OWNED: the one of the carve-out whose contents the entry lies in. */
+function hypTable(): bigint {
+  const { exports } = machine.core;
+  const entry = exports.hypEntryPointer(HYP_OWNED << 12n) >>> 0;
+  const frame = entry - Number(HYP_OWNED & 511n) * 8;
+  for (let pfn = 0x4_2000n; pfn < 0x4_2600n; pfn++) {
+    if (exports.framePointer(pfn << 12n) >>> 0 === frame) return pfn;
+  }
+  throw new Error("no page of the carve-out is EL2's table");
 }
 
 interface PageFields {
@@ -225,6 +233,7 @@ const FAULTS: readonly (readonly [invariant: string, what: string, plant: Fault]
   ["I19", "poison above level 3",                        () => setGuestEntry(np, GFN_BLOCK, to(POISONED))],
   ["I20", "a guest's root page is the host's",           () => setPage(PVM_AREA + AREA.pgd, { host: OWNED })],
   ["I20", "a guest's table page is nobody's",            () => setPage(loneTable, { hyp: NOPAGE })],
+  ["I20", "a table page of EL2's own is the host's",     () => setPage(hypTable(), { host: OWNED })],
   ["I20", "a memcache page is the host's",               () => setPage(IN_MEMCACHE, { host: OWNED })],
   ["I20", "a memcache page is in use",                   () => setPage(IN_MEMCACHE, { refcount: 1 })],
   ["I22", "EL2 does not map its own page",               () => setHypEntry(HYP_OWNED, to(0n))],
@@ -254,8 +263,7 @@ describe("a planted fault is found", () => {
 
   test("for every invariant of a state", () => {
     const planted = new Set(FAULTS.map(([invariant]) => invariant));
-    // I21 compares two states and is planted below.
-    expect(Object.keys(INVARIANTS).filter((name) => !planted.has(name))).toEqual(["I21"]);
+    expect(Object.keys(INVARIANTS).filter((name) => !planted.has(name))).toEqual([]);
   });
 
   test("and what is not asked for is not reported", () => {

@@ -1,7 +1,6 @@
 // pKVM hosts as the tests of this folder set them up: VMs made by ordinary operations, states and results read by name.
 
 import { Machine, type Outcome } from "../../../src/machine/machine.js";
-import type { MachineConfig } from "../../../src/machine/config.js";
 import type { Operation } from "../../../src/machine/operations.js";
 
 /** Page states by their number (reference 1.4). */
@@ -44,14 +43,6 @@ export function shareGuest(vm: number, pfn: bigint, gfn: bigint, nr = 1, prot = 
 function addresses(pfn: bigint): { from: bigint; to: bigint } {
   return { from: pfn << 12n, to: (pfn + 1n) << 12n };
 }
-
-/** One region of 64 MiB, two concatenated level-1 roots; EL2's memory in its upper half. */
-export const SMALL_HOST: MachineConfig = {
-  ia_bits: 40,
-  regions: [{ base: 0x4000_0000n, size: 0x400_0000n }],
-  hyp_carveout: { base: 0x4200_0000n, size: 0x60_0000n },
-  host_s2_pool_pages: 568,
-};
 
 /** Runs an operation that the scenario needs to succeed. */
 export function must(machine: Machine, operation: Operation): Outcome {
