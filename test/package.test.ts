@@ -37,7 +37,7 @@ test("documents, schema and license are in the package", () => {
 
 test("tests, vectors, benchmarks and sources are not", () => {
   const expected =
-    /^(dist\/(src|cli\/bundle|assembly\/abi)\/.+\.(js|d\.ts)|dist\/freehold\.wasm|src\/assemblyscript\.d\.ts|(docs|schema)\/[^/]+|[^/]+)$/;
+    /^(dist\/(src|cli\/bundle|assembly\/abi)\/.+\.(js|d\.ts)|dist\/freehold\.wasm|src\/assemblyscript\.d\.ts|(docs|schema)\/[^/]+|dist\/cli\/bundle\/LICENSES\.txt|[^/]+)$/;
   expect(packed.filter((file) => !expected.test(file))).toEqual([]);
 });
 

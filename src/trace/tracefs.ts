@@ -166,7 +166,9 @@ class TracefsReplay implements Replay {
     const { lines, steps, stepsDiverged, snapshots, snapshotsDiverged, divergence } = this.#parser;
     const equal = snapshots - snapshotsDiverged;
     const snapshotsInWords =
-      equal === snapshots ? `${count(snapshots, "snapshot")} equal` : `${equal} of ${count(snapshots, "snapshot")} equal`;
+      equal === snapshots
+        ? `${count(snapshots, "snapshot")} equal`
+        : `${equal} of ${count(snapshots, "snapshot")} equal`;
     return {
       format: "tracefs",
       ops: steps,

@@ -122,7 +122,7 @@ describe("a small trace", () => {
     expect(await replayText(text)).toMatchObject({
       ops: 13,
       diverged: 0,
-      description: expect.stringMatching(/1 snapshot$/) as string,
+      description: expect.stringMatching(/1 snapshot equal$/) as string,
     });
   });
 
@@ -136,7 +136,7 @@ describe("a small trace", () => {
     expect(await replayText(text)).toMatchObject({
       ops: 12,
       diverged: 0,
-      description: expect.stringMatching(/1 snapshot$/) as string,
+      description: expect.stringMatching(/1 snapshot equal$/) as string,
     });
   });
 
