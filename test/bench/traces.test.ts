@@ -16,7 +16,7 @@ test("a generated trace replays without a difference", async () => {
     expect(statSync(path).size).toBe(bytes);
     const { summary } = await replayFile(path);
     expect(summary).toMatchObject({ format: "tracefs", ops: operations, matched: operations, diverged: 0 });
-    expect(summary.description).toMatch(/1 snapshot$/);
+    expect(summary.description).toMatch(/1 snapshot equal$/);
   } finally {
     rmSync(folder, { recursive: true });
   }
