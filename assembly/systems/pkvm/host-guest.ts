@@ -26,7 +26,7 @@ import {
 } from "../../abi/codes";
 import { isValid, outputAddress } from "../../arch/descriptor";
 import { granuleSize, pageShift, pageSize, pfnToPa, truncatePfn } from "../../arch/geometry";
-import { mappedPageOf, pageOf } from "../../memory/regions";
+import { pageOf } from "../../memory/regions";
 import { panic, PANICKED, refuse } from "../../memory/verdict";
 import { hostState, setHostState, setShareCount, shareCount } from "../../memory/vmemmap";
 import { PROT_RWX } from "../../pagetable/attributes";
@@ -66,8 +66,7 @@ export function hostShareGuest(vcpu: Vcpu, pfn: u64, frame: u64, pages: u64, pro
   if (prot & ~PROT_RWX) return refuse(EINVAL, REASON_PROT, prot, PROT_RWX as u32, prot as u32);
   let refusal = checkPfnRange(pfn, pages);
   if (refusal == 0) refusal = checkSize(phys, ipa, pages);
-  if (refusal == 0 && mappedPageOf(pfn) == 0) refusal = checkMemory(phys, phys + pageSize);
-  if (refusal == 0 && pages != 1) refusal = checkMemory(phys, phys + pfnToPa(pages));
+  if (refusal == 0) refusal = checkMemory(phys, phys + pfnToPa(pages));
   if (refusal == 0) refusal = checkGuest(table, ipa, pfnToPa(pages), NOPAGE);
   if (refusal == 0) refusal = checkShareable(pfn, pages);
   if (refusal == 0) refusal = checkMemcache(vcpu);

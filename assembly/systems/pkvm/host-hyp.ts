@@ -20,7 +20,7 @@ import { pageOf } from "../../memory/regions";
 import { panic } from "../../memory/verdict";
 import { decrementRefcount, incrementRefcount, refcount, setHostState, setHypState } from "../../memory/vmemmap";
 import { hypMapPage, hypUnmapPage, PAGE_HYP } from "../../pagetable/hyp-stage1";
-import { checkCount, checkedPage, checkHost, checkHostPage, checkHyp, checkPfnRange } from "./checks";
+import { checkCount, checkedPage, checkHost, checkHostPage, checkHyp, checkMemory, checkPfnRange } from "./checks";
 import { annotateHost, returnToHost } from "./host-stage2";
 
 // host_share_hyp: EL2 may use a page of the host's.   nvhe/mem_protect.c:__pkvm_host_share_hyp
@@ -88,11 +88,14 @@ export function hypDonateHost(pfn: u64, pages: u64): i32 {
   return returnToHost(pfn, pages) == 0 ? 0 : panic(PANIC_PKVM_HYP_DONATE_HOST);
 }
 
-// hyp_pin_shared_mem: EL2 holds on to what the host shares with it; all pages or none. Addresses in bytes, rounded outwards.
+// hyp_pin_shared_mem: EL2 holds on to what the host shares with it; all pages or none. Addresses in bytes, rounded
+// outwards. A range that ends before it begins has no pages, but its ends are checked.
 export function hypPinSharedMem(from: u64, to: u64): i32 {
-  const pfn = (from & ~pageMask) >> pageShift;
-  const pages = (((to + pageMask) & ~pageMask) - (from & ~pageMask)) >> pageShift;
-  let refusal = checkHost(pfn, pages, SHARED_OWNED);
+  const start = from & ~pageMask;
+  const end = (to + pageMask) & ~pageMask;
+  const pfn = start >> pageShift;
+  const pages = end > start ? (end - start) >> pageShift : 0;
+  let refusal = pages == 0 ? checkMemory(start, end) : checkHost(pfn, pages, SHARED_OWNED);
   if (refusal == 0) refusal = checkHyp(pfn, pages, SHARED_BORROWED);
   if (refusal != 0) return refusal;
 
