@@ -15,6 +15,16 @@ import { limitReached, panicked } from "./memory/verdict";
 import { findVcpu, findVm, maxVms, vcpuSummary, vmAt, vmSummary } from "./systems/pkvm/vm";
 
 export { beginRestore, configWindow, finishRestore, snapshotBase, snapshotSize } from "./batch/machine";
+export {
+  walkDigest,
+  walkExplain,
+  walkReadWord,
+  walkRegisters,
+  walkRequests,
+  walkSetRegisters,
+  walkTranslations,
+  walkWriteWords,
+} from "./batch/walk-machine";
 export { effectsHead } from "./batch/execute";
 export {
   dumpCapacity,

@@ -48,6 +48,14 @@ export interface CoreExports {
   violationSubject(): bigint;
   violationExpected(): bigint;
   violationFound(): bigint;
+  walkRegisters(): number;
+  walkSetRegisters(): void;
+  walkRequests(): number;
+  walkTranslations(): number;
+  walkExplain(count: number): number;
+  walkWriteWords(count: number): number;
+  walkReadWord(pa: bigint): bigint;
+  walkDigest(): bigint;
 }
 
 /** One instance of the core and the memory it works in. */
