@@ -9,7 +9,6 @@ export {
   type EffectsListener,
   type PackedOptions,
   type Snapshot,
-  type Stage2,
   type Vcpu,
   type Vm,
 } from "./machine/machine.js";
@@ -44,6 +43,33 @@ export {
   type VmState,
   type VmStatus,
 } from "./machine/effects.js";
+export {
+  decodeAnswer,
+  encodeAccess,
+  type AccessAnswer,
+  type AccessOptions,
+  type AccessStatus,
+  type MemoryAccess,
+  type Stage2,
+} from "./machine/accesses.js";
+export type {
+  Access,
+  AccessKind,
+  Fault,
+  FaultKind,
+  LeafUsed,
+  Translation,
+  WalkStep,
+  WordChange,
+} from "./machine/translation.js";
+export {
+  WalkMachine,
+  type Regime,
+  type RegimeStatus,
+  type WalkFeatures,
+  type WalkRegisters,
+} from "./machine/walk-machine.js";
+export { memoryAttributesName, parseMemoryAttributes } from "./machine/memory-attributes.js";
 export type { Leaf, PageRun, Table } from "./machine/dumps.js";
 export { INVARIANTS, type Violation } from "./machine/invariants.js";
 export { describeDescriptor, describeEffects } from "./machine/describe.js";

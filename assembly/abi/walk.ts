@@ -100,7 +100,7 @@ export const REGIME_BASE: i32 = 24;
 // A translation explained, 160 bytes. Fields of the leaf have a meaning without a fault, those of the syndrome with one.
 //
 //    0 u32 FAULT_* | 4 i32 level | 8 u64 PA | 16 u64 leaf, after a hardware update
-//   24 u8 S2AP as used | 25 u8 XN[1:0] | 26 u8 Contiguous as used | 27 u8 FSC | 28 u8 HPFAR_EL2 is valid | 29 u8 reads | 30 u8 updates | 31 u8 trace entries
+//   24 u8 S2AP as used | 25 u8 XN[1:0] | 26 u8 Contiguous as used | 27 u8 0 | 28 u8 HPFAR_EL2 is valid | 29 u8 reads | 30 u8 updates | 31 u8 trace entries
 //   32 u64 ESR_EL2 | 40 u64 HPFAR_EL2 | 48 u32 stage-2 attributes | 52 u32 final attributes
 //   56 u64 updated address | 64 u64 raw word | 72 u64 after
 //   80 trace: one entry per table read, 16 bytes each: 0 u64 address | 8 u64 descriptor (0 if the read aborted); levels ascend from the start level
@@ -112,7 +112,6 @@ export const TRANSLATION_DESCRIPTOR: i32 = 16;
 export const TRANSLATION_S2AP: i32 = 24;
 export const TRANSLATION_XN: i32 = 25;
 export const TRANSLATION_CONTIGUOUS: i32 = 26;
-export const TRANSLATION_FSC: i32 = 27;
 export const TRANSLATION_HPFAR_VALID: i32 = 28;
 export const TRANSLATION_READS: i32 = 29;
 export const TRANSLATION_UPDATES: i32 = 30;
@@ -128,3 +127,53 @@ export const TRANSLATION_TRACE: i32 = 80;
 export const TRANSLATION_TRACE_ENTRY: i32 = 16;
 /** Levels -1 to 3. */
 export const TRANSLATION_TRACE_ENTRIES: i32 = 5;
+
+// Accesses of a machine's host and guests, packed.
+//
+// Access, 24 bytes:
+//    0 u64 IPA | 8 u64 value to write | 16 u16 vm (0: the host, or the lone table) | 18 u8 bytes: 1, 2, 4, 8 | 19 u8 0 | 20 u32 ACCESS_*
+// An access stays within its page. One that is not aligned to its size is so marked by itself.
+/** So many at a time. */
+export const ACCESS_BATCH: i32 = 32768;
+export const ACCESS_RECORD_SIZE: i32 = 24;
+export const ACCESS_IPA: i32 = 0;
+export const ACCESS_VALUE: i32 = 8;
+export const ACCESS_VM: i32 = 16;
+export const ACCESS_BYTES: i32 = 18;
+export const ACCESS_FLAGS: i32 = 20;
+
+// Answer, 32 bytes:
+//    0 u64 PA | 8 u64 value found there (before a write) | 16 u32 ESR_EL2 | 20 u8 ANSWER_* | 21 u8 FAULT_* | 22 i8 level | 23 u8 HPFAR_EL2 is valid
+//   24 u64 HPFAR_EL2
+export const ANSWER_SIZE: i32 = 32;
+export const ANSWER_PA: i32 = 0;
+export const ANSWER_VALUE: i32 = 8;
+export const ANSWER_ESR: i32 = 16;
+export const ANSWER_STATUS: i32 = 20;
+export const ANSWER_FAULT: i32 = 21;
+export const ANSWER_LEVEL: i32 = 22;
+export const ANSWER_HPFAR_VALID: i32 = 23;
+export const ANSWER_HPFAR: i32 = 24;
+
+/** Done. */
+export const ANSWER_DONE: i32 = 0;
+/** Translated, but there is no memory at the PA: a device, which is not modelled. Reads give 0, writes go nowhere. */
+export const ANSWER_NO_MEMORY: i32 = 1;
+/** The access faults. */
+export const ANSWER_FAULTED: i32 = 2;
+/** No such stage 2. */
+export const ANSWER_NO_STAGE2: i32 = 3;
+/** No such size, or across a page boundary. */
+export const ANSWER_INVALID: i32 = 4;
+
+/** What explainAccess returns where there is no such stage 2; else the start level. */
+export const NO_STAGE2: i32 = -2;
+
+// A translation where only the address is wanted, u64: the PA, or
+//
+//   63 62                16 15     8 7       0
+//  +--+--------------------+--------+---------+
+//  | 1|                    | level  | FAULT_* |     level: signed
+//  +--+--------------------+--------+---------+
+export const TRANSLATE_FAULT_BIT: i32 = 63;
+export const TRANSLATE_LEVEL_SHIFT: i32 = 8;

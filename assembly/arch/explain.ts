@@ -9,7 +9,6 @@ import {
   TRANSLATION_DESCRIPTOR,
   TRANSLATION_ESR,
   TRANSLATION_FAULT,
-  TRANSLATION_FSC,
   TRANSLATION_HPFAR,
   TRANSLATION_HPFAR_VALID,
   TRANSLATION_LEVEL,
@@ -29,7 +28,7 @@ import {
 } from "../abi/walk";
 import { finalAttributes, stage2Attributes } from "./memory-attributes";
 import { Regime } from "./registers";
-import { encodeEsr, encodeFsc, encodeHpfar, isHpfarValid } from "./syndrome";
+import { encodeEsr, encodeHpfar, isHpfarValid } from "./syndrome";
 import {
   fault,
   isContiguous,
@@ -70,7 +69,6 @@ function describeWay(result: usize): void {
 }
 
 function describeFault(ipa: u64, access: u32, result: usize): void {
-  store<u8>(result, encodeFsc(fault, level), TRANSLATION_FSC);
   store<u64>(result, encodeEsr(fault, level, access, writeFaulted), TRANSLATION_ESR);
   if (!isHpfarValid(fault, access)) return;
   store<u8>(result, 1, TRANSLATION_HPFAR_VALID);

@@ -3,6 +3,16 @@
 import * as codes from "../../assembly/abi/codes.js";
 import { BATCH_OPERATIONS, OPERATION_SIZE } from "../../assembly/abi/operations.js";
 import * as abi from "../../assembly/abi/records.js";
+import * as walkAbi from "../../assembly/abi/walk.js";
+import {
+  decodeAnswer,
+  encodeAccess,
+  handleOf,
+  type AccessAnswer,
+  type AccessOptions,
+  type MemoryAccess,
+  type Stage2,
+} from "./accesses.js";
 import {
   creationError,
   packConfig,
@@ -28,6 +38,8 @@ import { INVARIANTS, invariantMask, type Violation } from "./invariants.js";
 import { instantiateCore, type Core } from "./module.js";
 import { encodeOperation, type Operation } from "./operations.js";
 import { decodeOutcome, panicOf, type Outcome, type Panic } from "./outcome.js";
+import { unpackRegisters, type WalkRegisters } from "./walk-machine.js";
+import { decodeTranslation, packAccess, type Access, type AccessKind, type Translation } from "./translation.js";
 
 export type { Outcome } from "./outcome.js";
 
@@ -65,11 +77,6 @@ export interface PackedOptions {
   /** Record effects, for `eachEffectRecord` (of the last batch of 65536 operations). Default: false. */
   readonly effects?: boolean;
 }
-
-/** Whose stage 2: the host's, or that of the VM with this handle. */
-export type Stage2 = "host" | number;
-
-const handleOf = (stage2: Stage2): number => (stage2 === "host" ? 0 : stage2);
 
 /** A simulated arm64 machine under pKVM, or a lone stage-2 table. */
 export class Machine {
@@ -334,6 +341,78 @@ export class Machine {
     const pfn = pa >> shift;
     if (!this.isMemory(pfn)) throw new RangeError(`0x${pa.toString(16)} is not memory`);
     return pfn << shift;
+  }
+
+  /**
+   * One access by the host or a guest: translated by a walk of its stage 2 as it stands, then carried out on page contents.
+   * Nothing else happens: a hypervisor hears of a fault only if the caller tells it (`host_abort`).
+   *
+   * @param ipa bytes, any 64-bit value; the access stays within its page
+   * @throws RangeError if a value does not fit, or the access crosses a page boundary
+   */
+  access(stage2: Stage2, ipa: bigint, kind: AccessKind, options: AccessOptions = {}): AccessAnswer {
+    return this.accessBatch([{ ...options, stage2, ipa, kind }])[0] as AccessAnswer;
+  }
+
+  /**
+   * Runs accesses in order. The same as making them one by one.
+   *
+   * @throws RangeError as `access`, before the first one is made
+   */
+  accessBatch(accesses: readonly MemoryAccess[]): AccessAnswer[] {
+    const records = new Uint8Array(accesses.length * walkAbi.ACCESS_RECORD_SIZE);
+    const view = new DataView(records.buffer);
+    accesses.forEach((access, index) => {
+      encodeAccess(access, this.pageSize, view, index * walkAbi.ACCESS_RECORD_SIZE);
+    });
+    const answers = new Uint8Array(accesses.length * walkAbi.ANSWER_SIZE);
+    this.accessPacked(records, accesses.length, answers);
+    const answered = new DataView(answers.buffer);
+    return accesses.map((_, index) => decodeAnswer(answered, index * walkAbi.ANSWER_SIZE));
+  }
+
+  /**
+   * Runs packed accesses (layout: assembly/abi/walk.ts).
+   *
+   * @param records `count` accesses of 24 bytes
+   * @param answers takes `count` answers of 32 bytes
+   * @throws RangeError if `records` or `answers` is too short, or no more page contents fit WebAssembly memory
+   */
+  accessPacked(records: Uint8Array, count: number, answers: Uint8Array): void {
+    const { ACCESS_BATCH, ACCESS_RECORD_SIZE, ANSWER_SIZE } = walkAbi;
+    if (records.length < count * ACCESS_RECORD_SIZE) throw new RangeError(`records: ${count} accesses do not fit`);
+    if (answers.length < count * ANSWER_SIZE) throw new RangeError(`answers: ${count} answers do not fit`);
+    const { exports, memory } = this.#core;
+    for (let first = 0; first < count; first += ACCESS_BATCH) {
+      const size = Math.min(ACCESS_BATCH, count - first);
+      const bytes = records.subarray(first * ACCESS_RECORD_SIZE, (first + size) * ACCESS_RECORD_SIZE);
+      new Uint8Array(memory.buffer, exports.operationWindow(), bytes.length).set(bytes);
+      exports.runAccessBatch(size);
+      if (exports.limitCode() !== 0) throw new RangeError("the 4 GiB of WebAssembly memory are used up");
+      const answered = new Uint8Array(memory.buffer, exports.resultWindow(), size * ANSWER_SIZE);
+      answers.set(answered, first * ANSWER_SIZE);
+    }
+  }
+
+  /**
+   * Translates an access with all that can be said of it: attributes, syndrome, the way through the tables. No data moves.
+   *
+   * @param ipa bytes, any 64-bit value
+   * @returns null if there is no such VM
+   */
+  translate(stage2: Stage2, ipa: bigint, access: Access): Translation | null {
+    const { exports, memory } = this.#core;
+    const startLevel = exports.explainAccess(handleOf(stage2), BigInt.asUintN(64, ipa), packAccess(access));
+    if (startLevel === walkAbi.NO_STAGE2) return null;
+    return decodeTranslation(new DataView(memory.buffer), exports.walkTranslations(), startLevel);
+  }
+
+  /** The registers with which a CPU walks a stage 2; null if there is no such VM. */
+  walkRegisters(stage2: Stage2): WalkRegisters | null {
+    const { exports, memory } = this.#core;
+    // A translation loads them; where it leads does not matter.
+    if (exports.explainAccess(handleOf(stage2), 0n, walkAbi.ACCESS_READ) === walkAbi.NO_STAGE2) return null;
+    return unpackRegisters(new DataView(memory.buffer), exports.walkRegisters());
   }
 
   /** The VM slots that are not free, by handle. */

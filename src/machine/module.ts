@@ -48,6 +48,8 @@ export interface CoreExports {
   violationSubject(): bigint;
   violationExpected(): bigint;
   violationFound(): bigint;
+  runAccessBatch(count: number): void;
+  explainAccess(handle: number, ipa: bigint, access: number): number;
   walkRegisters(): number;
   walkSetRegisters(): void;
   walkRequests(): number;

@@ -104,7 +104,8 @@ export interface Translation {
 export function decodeTranslation(view: DataView, at: number, startLevel: number): Translation {
   const u8 = (field: number) => view.getUint8(at + field);
   const u64 = (field: number) => view.getBigUint64(at + field, true);
-  const fault = decodeFault(view, at);
+  const hpfar = u8(abi.TRANSLATION_HPFAR_VALID) !== 0 ? u64(abi.TRANSLATION_HPFAR) : null;
+  const fault = decodeFault(view.getUint32(at + abi.TRANSLATION_FAULT, true), u64(abi.TRANSLATION_ESR), hpfar);
   const update =
     u8(abi.TRANSLATION_UPDATES) === 0
       ? null
@@ -124,18 +125,12 @@ export function decodeTranslation(view: DataView, at: number, startLevel: number
   };
 }
 
-function decodeFault(view: DataView, at: number): Fault | null {
-  const code = view.getUint32(at + abi.TRANSLATION_FAULT, true);
+/** The fault with code FAULT_*; null for none. */
+export function decodeFault(code: number, esr: bigint, hpfar: bigint | null): Fault | null {
   if (code === abi.FAULT_NONE) return null;
   const kind = FAULTS.get(code);
   if (kind === undefined) throw new Error(`core reported an unknown fault ${code}`);
-  const isHpfarValid = view.getUint8(at + abi.TRANSLATION_HPFAR_VALID) !== 0;
-  return {
-    kind,
-    fsc: view.getUint8(at + abi.TRANSLATION_FSC),
-    esr: view.getBigUint64(at + abi.TRANSLATION_ESR, true),
-    hpfar: isHpfarValid ? view.getBigUint64(at + abi.TRANSLATION_HPFAR, true) : null,
-  };
+  return { kind, fsc: Number(esr & 0x3fn), esr, hpfar };
 }
 
 function decodeLeaf(view: DataView, at: number): LeafUsed {

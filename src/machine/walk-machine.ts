@@ -178,6 +178,30 @@ function packRegisters(registers: WalkRegisters): Uint8Array {
   return bytes;
 }
 
+/** Registers as `packRegisters` writes them; without an abort range. */
+export function unpackRegisters(view: DataView, at: number): WalkRegisters {
+  const u64 = (field: number) => view.getBigUint64(at + field, true);
+  const u32 = (field: number) => view.getUint32(at + field, true);
+  const choices = u32(abi.REGISTERS_CHOICES);
+  return {
+    ...{ vtcr: u64(abi.REGISTERS_VTCR), vttbr: u64(abi.REGISTERS_VTTBR) },
+    ...{ hcr: u64(abi.REGISTERS_HCR), sctlr: u64(abi.REGISTERS_SCTLR) },
+    paBits: u32(abi.REGISTERS_PA_BITS),
+    features: unpackFeatures(u32(abi.REGISTERS_FEATURES)),
+    contiguousFault: (choices & abi.CHOICE_CONTIGUOUS_FAULT) !== 0,
+    ntFault: (choices & abi.CHOICE_NT_FAULT) !== 0,
+    stage1Attributes: u32(abi.REGISTERS_STAGE1),
+  };
+}
+
+function unpackFeatures(features: number): WalkFeatures {
+  const has = (bit: number) => (features & bit) !== 0;
+  return {
+    ...{ lpa: has(abi.ARCH_LPA), lpa2: has(abi.ARCH_LPA2), xnx: has(abi.ARCH_XNX), hafdbs: has(abi.ARCH_HAFDBS) },
+    ...{ ttst: has(abi.ARCH_TTST), s2fwb: has(abi.ARCH_FWB), bbm: features >> abi.ARCH_BBM_SHIFT },
+  };
+}
+
 function packFeatures({ lpa, lpa2, xnx, hafdbs, ttst, s2fwb, bbm = 0 }: WalkFeatures): number {
   return (
     (lpa ? abi.ARCH_LPA : 0) |
