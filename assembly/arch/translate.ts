@@ -88,6 +88,7 @@ function passThrough(ipa: u64): bool {
   outputAddress = ipa;
   level = 0;
   leaf = 0;
+  oldLeaf = 0;
   return true;
 }
 

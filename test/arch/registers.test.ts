@@ -3,6 +3,7 @@
 
 import { beforeAll, describe, expect, test } from "vitest";
 import { WalkMachine, type Regime, type RegimeStatus, type WalkFeatures } from "../../src/machine/walk-machine.js";
+import { walkTo } from "./one-walk.js";
 
 let machine: WalkMachine;
 beforeAll(async () => {
@@ -137,6 +138,13 @@ describe("section 1", () => {
     expect(machine.setRegisters({ vtcr, vttbr: 0n, hcr: 0n }).status).toBe("off");
     expect(machine.walk(0x1234n, { kind: "write" })).toMatchObject({ pa: 0x1234n, fault: null, reads: 0 });
     expect(machine.setRegisters({ vtcr, vttbr: 0n, hcr: 1n << 12n }).status).toBe("legal");
+  });
+
+  test("turned off after walks: no trace of the last leaf", () => {
+    walkTo(machine, { entry: 0x4ffn });
+    machine.setRegisters({ vtcr: 0n, vttbr: 0n, hcr: 0n });
+
+    expect(machine.walk(0x1234n, { kind: "read" })).toMatchObject({ pa: 0x1234n, reads: 0, update: null, steps: [] });
   });
 
   test("a register of more than 64 bits is refused", () => {
