@@ -1,6 +1,7 @@
 // Which settings of VTCR_EL2 are legal, and where the first table is: the tables of reference stage2-walk sections 1 to 3.
 // The recorded sweep over every setting is replayed in test/trace/golden-walk.test.ts (legality).
 
+import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { WalkMachine, type Regime, type RegimeStatus, type WalkFeatures } from "../../src/machine/walk-machine.js";
 import { walkTo } from "./one-walk.js";
@@ -150,4 +151,32 @@ describe("section 1", () => {
   test("a register of more than 64 bits is refused", () => {
     expect(() => machine.setRegisters({ vtcr: 1n << 64n, vttbr: 0n })).toThrow("vtcr: ");
   });
+});
+
+test("any registers and any address: an answer, never an exception", () => {
+  const u64 = fc.bigInt(0n, (1n << 64n) - 1n);
+  const someRegisters = fc.record({
+    vtcr: u64,
+    vttbr: u64,
+    hcr: u64,
+    sctlr: u64,
+    paBits: fc.constantFrom(32, 36, 40, 42, 44, 48, 52),
+    features: fc.record({ lpa: fc.boolean(), lpa2: fc.boolean(), ttst: fc.boolean(), hafdbs: fc.boolean() }),
+    stage1Attributes: fc.nat(63),
+  });
+  const kind = fc.constantFrom("read", "write", "fetch", "table_read", "table_update", "atomic");
+  machine.clear();
+  fc.assert(
+    fc.property(someRegisters, u64, kind, (registers, ipa, kind) => {
+      const { status } = machine.setRegisters(registers);
+      const { pa, fault, level, reads } = machine.walk(ipa, { kind });
+      // The memory is empty: a legal regime reads one descriptor, unless the address or the first table is out of range.
+      if (status === "off") expect({ pa, fault }).toEqual({ pa: ipa, fault: null });
+      else expect(pa).toBeNull();
+      expect(reads).toBeLessThanOrEqual(status === "legal" ? 1 : 0);
+      if (status !== "legal" && status !== "off")
+        expect({ level, fault }).toMatchObject({ level: 0, fault: { fsc: 4 } });
+    }),
+    { numRuns: 2000 },
+  );
 });
