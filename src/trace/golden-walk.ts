@@ -58,7 +58,8 @@ class GoldenWalkReplay implements WalkReplay {
   #checks = 0;
   /** Walks at the last check. */
   #checkedAt = 0;
-  #diverged = 0;
+  #walksDiverged = 0;
+  #checksDiverged = 0;
   #first: Divergence | null = null;
   #done = false;
 
@@ -81,16 +82,15 @@ class GoldenWalkReplay implements WalkReplay {
       if (rest !== null) this.#take(rest);
     }
     if (!this.#done) this.#checkComplete();
-    const ops = this.#walks + this.#regimes + this.#checks;
-    const walks = this.#walks + this.#regimes;
+    const ops = this.#walks + this.#regimes;
     return {
       format: "golden walk",
       ops,
-      matched: ops - this.#diverged,
-      diverged: this.#diverged,
+      matched: ops - this.#walksDiverged,
+      diverged: this.#walksDiverged + this.#checksDiverged,
       first: this.#first,
       panic: null,
-      description: `${this.#lines.line} lines, ${this.#configs} machines, ${walks} walks, ${this.#checks} checks`,
+      description: `${this.#lines.line} lines, ${this.#configs} machines, ${ops} walks, ${this.#checks} checks`,
     };
   }
 
@@ -200,7 +200,8 @@ class GoldenWalkReplay implements WalkReplay {
     for (const field of new Set([...expected.keys(), ...found.keys()])) {
       const [want, have] = [expected.get(field) ?? "absent", found.get(field) ?? "absent"];
       if (want === have) continue;
-      this.#diverged += 1;
+      if (op === "check") this.#checksDiverged += 1;
+      else this.#walksDiverged += 1;
       this.#first ??= { line: this.#lines.line, operation, op, field, expected: want, found: have };
       if (this.#options.stopAtFirst === true) this.#done = true;
       return;

@@ -23,14 +23,12 @@ async function replayLines(lines: readonly string[], options: ReplayOptions = {}
 test.each(files)("%s: every walk matches", async (name) => {
   const bytes = load(name);
   const header = JSON.parse(bytes.subarray(0, bytes.indexOf(10)).toString()) as { ops: number };
-  const checks = bytes.toString("latin1").match(/^\{"check"/gm)?.length ?? 0;
   const replay = await createGoldenWalkReplay();
   for (let at = 0; at < bytes.length; at += 1 << 16) replay.write(bytes.subarray(at, at + (1 << 16)));
   const summary = replay.end();
 
   expect(summary).toMatchObject({ format: "golden walk", diverged: 0, first: null, panic: null });
-  expect(summary.matched).toBe(header.ops + checks);
-  expect(summary.ops).toBe(summary.matched);
+  expect(summary).toMatchObject({ ops: header.ops, matched: header.ops });
 });
 
 test("the format is told from the header", async () => {
@@ -175,9 +173,9 @@ test("a wrong digest is found, and the rest is compared or not", async () => {
   const { i } = check.value["check"] as { i: number };
   const wrong = replaced(lines, check.index, JSON.stringify({ check: { i, mem: "0x0000000000000000" } }));
 
-  expect(await replayLines(wrong)).toMatchObject({ ops: 5589, matched: 5588, diverged: 1 });
+  expect(await replayLines(wrong)).toMatchObject({ ops: 5568, matched: 5568, diverged: 1 });
   const stopped = await replayLines(wrong, { stopAtFirst: true });
-  expect(stopped).toMatchObject({ ops: 257, diverged: 1, first: { operation: -1, op: "check", field: "mem" } });
+  expect(stopped).toMatchObject({ ops: 256, diverged: 1, first: { operation: -1, op: "check", field: "mem" } });
 });
 
 test("walks are answered, not explained", async () => {
