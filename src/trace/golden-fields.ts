@@ -1,6 +1,7 @@
 // The values that all golden recordings are written in, checked one by one; and what is refused.
 
-import { z } from "zod";
+import type { z } from "zod";
+import { firstIssue } from "../machine/schema-issue.js";
 import { duplicateKey } from "./json-keys.js";
 import { excerpt } from "./replay.js";
 
@@ -67,9 +68,9 @@ export const COUNT_MAX = 2 ** 32;
 export function parse<S extends z.ZodType>(schema: S, value: unknown, where: string): z.output<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const issue = result.error.issues[0] as z.core.$ZodIssue;
-  const field = [where, ...issue.path.map(String)].filter((part) => part !== "").join(".");
-  return fail(`${field === "" ? "header" : field}: ${issue.message}`);
+  const { field, complaint } = firstIssue(result.error);
+  const name = [where, field].filter((part) => part !== "").join(".");
+  return fail(`${name === "" ? "header" : name}: ${complaint}`);
 }
 
 /** A header field that follows from others must say what they say. */
