@@ -6,7 +6,7 @@ import { WalkMachine, type WalkRegisters } from "../machine/walk-machine.js";
 import { FormatError, hex as hexNumber, list } from "../trace/golden-fields.js";
 import { readInput, systemRefusal } from "../trace/input.js";
 import type { WalkSetting } from "../machine/walk-in-words.js";
-import { hex, sizeName } from "../machine/names.js";
+import { hex } from "../machine/names.js";
 import { RefusedInput } from "./failure.js";
 
 /** Descriptors have addresses of at most 52 bits. */
@@ -105,19 +105,15 @@ function openImage({ path, address }: ImageOption): Image {
     const fd = openSync(path, "r");
     const stat = fstatSync(fd);
     if (stat.isDirectory()) refuse("is a directory");
-    if (!stat.isFile()) refuse("is no file that could be read from the middle");
-    if (stat.size === 0 || stat.size % 8 !== 0) refuse(`has ${stat.size} bytes, not a multiple of 8 above 0`);
+    if (!stat.isFile()) refuse("is not a regular file");
+    if (stat.size === 0 || stat.size % 8 !== 0) refuse(`has ${stat.size} bytes: not a multiple of 8, or nothing`);
     const end = address + BigInt(stat.size);
-    if (end > ADDRESS_END) refuse(`${sizeName(BigInt(stat.size))} at ${hex(address)} reach beyond 52-bit addresses`);
+    if (end > ADDRESS_END) refuse(`${stat.size} bytes at ${hex(address)} reach beyond 52-bit addresses`);
     return { fd, path, first: address, end };
   } catch (error) {
-    throw new RefusedInput(path, 0, systemRefusal(error)?.message ?? rethrow(error));
+    const refusal = systemRefusal(error);
+    throw refusal === null ? error : new RefusedInput(path, 0, refusal.message);
   }
-}
-
-function rethrow(error: unknown): string {
-  if (error instanceof RefusedInput) return error.message;
-  throw error;
 }
 
 /** `[["0x48000000","0x48001003"], ...]`. */
@@ -143,7 +139,9 @@ function parseList(text: string): unknown {
 function parseWord(entry: unknown, index: number): [bigint, bigint] {
   const place = `word ${index}`;
   const [address, value, ...more] = list(entry, place).map((part) => hexNumber(part, place));
-  if (address === undefined || value === undefined || more.length > 0) throw new FormatError(`${place}: not [address, value]`);
-  if (address % 8n !== 0n || address >= ADDRESS_END) throw new FormatError(`${place}: ${hex(address)} is not the address of a word`);
+  if (address === undefined || value === undefined || more.length > 0)
+    throw new FormatError(`${place}: not [address, value]`);
+  if (address % 8n !== 0n || address >= ADDRESS_END)
+    throw new FormatError(`${place}: ${hex(address)} is not the address of a word`);
   return [address, value];
 }

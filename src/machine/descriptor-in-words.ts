@@ -1,7 +1,7 @@
 // A stage-2 descriptor in words: which kind it is at its level, and every field of it (DDI 0487 D8.3; reference stage2-walk
 // section 5). What software keeps in it is told as pKVM writes it.
 
-import { describeDescriptor } from "./describe.js";
+import { describeDescriptor, describeEntry } from "./describe.js";
 import { bits, choice, type Decoded, decodeFields, type DecodedField, type Field, flag, numberAt } from "./fields.js";
 import { levelShift } from "./geometry.js";
 import { hex, pageStateName, sizeName } from "./names.js";
@@ -88,16 +88,30 @@ function summaryOf(value: bigint, level: number, kind: DescriptorKind, context: 
     case "table":
       return `table at ${address}`;
     default: {
-      const words = [s2apWords(numberAt(value, 7, 6)), xnWords(executeNever(value, context)), memAttrOf(value, context)];
+      const words = [
+        s2apWords(numberAt(value, 7, 6)),
+        xnWords(executeNever(value, context)),
+        memAttrOf(value, context),
+      ];
       const old = numberAt(value, 10) === 0 ? ["access flag clear"] : [];
       return [`${sizeName(coveredSize(level, context))} ${kind} at ${address}`, ...words, ...old].join(", ");
     }
   }
 }
 
+const asPkvm = ({ granuleShift }: DescriptorContext) =>
+  ({ pageShift: granuleShift, config: { kind: "pkvm" } }) as const;
+
 /** An invalid descriptor as pKVM annotates it. */
-function softwareWords(value: bigint, level: number, { granuleShift }: DescriptorContext): string {
-  return describeDescriptor(value, level, 0, { pageShift: granuleShift, config: { kind: "pkvm" } });
+function softwareWords(value: bigint, level: number, context: DescriptorContext): string {
+  return describeDescriptor(value, level, 0, asPkvm(context));
+}
+
+/** `donated to VM 0x1000`: what entries of one range have in common; null if it is none of pKVM's annotations. */
+export function annotationWords(value: bigint, level: number, context: DescriptorContext): string | null {
+  if (value === 0n || (value & 1n) !== 0n) return null;
+  const words = describeEntry(value, level, 0, asPkvm(context));
+  return words.startsWith("invalid") ? null : words;
 }
 
 function fieldsOf(value: bigint, level: number, kind: DescriptorKind, context: DescriptorContext): DecodedField[] {
@@ -115,7 +129,12 @@ function fieldsOf(value: bigint, level: number, kind: DescriptorKind, context: D
       return [...decodeFields(value, leafFields(value, level, kind, context)), oaRow(value, level, context)].sort(
         byBit,
       );
-    default:
+    case "reserved":
+      return decodeFields(value, [
+        type,
+        { name: "ignored", msb: 63, lsb: 2, words: () => "no meaning in this encoding" },
+      ]);
+    case "invalid":
       return decodeFields(value, [
         type,
         { name: "software", msb: 63, lsb: 2, words: () => softwareRow(value, level, context) },
@@ -124,7 +143,6 @@ function fieldsOf(value: bigint, level: number, kind: DescriptorKind, context: D
 }
 
 function softwareRow(value: bigint, level: number, context: DescriptorContext): string {
-  if (numberAt(value, 0) === 1) return "no meaning in a reserved encoding";
   return `free for software; to pKVM: ${softwareWords(value, level, context)}`;
 }
 

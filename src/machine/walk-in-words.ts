@@ -1,6 +1,7 @@
 // A stage-2 walk in words: what each level decided, and how the walk ended (reference stage2-walk sections 4 to 9).
 
 import {
+  annotationWords,
   contiguousSize,
   coveredSize,
   decodeDescriptor,
@@ -82,18 +83,20 @@ export interface WordedStep extends WalkStep {
   /** `IPA[38:30]`, the bits that chose the entry, and their value. */
   readonly indexBits: string;
   readonly index: bigint;
-  readonly decoded: DecodedDescriptor;
-  /** `on to the level-2 table at 0x48002000`, `ends the walk`, `Translation fault: ...`. */
+  /** Null if the read was aborted. */
+  readonly decoded: DecodedDescriptor | null;
+  /** `on to the level-2 table at 0x48002000`, `ends the walk`, `Translation fault`. */
   readonly decision: string;
 }
 
 /** The way of a walk, level by level. */
-export function describeSteps(walk: Translation, ipa: bigint, access: Access, setting: WalkSetting): WordedStep[] {
+export function describeSteps(walk: Translation, ipa: bigint, setting: WalkSetting): WordedStep[] {
   const context = descriptorContext(setting);
   return walk.steps.map((step, i) => {
     const isLast = i === walk.steps.length - 1;
-    const decoded = decodeDescriptor(step.descriptor, step.level, context);
-    const decision = isLast ? lastDecision(walk, step, access, setting) : goesOn(step, context);
+    const isAborted = isLast && walk.fault?.kind === "external_abort";
+    const decoded = isAborted ? null : decodeDescriptor(step.descriptor, step.level, context);
+    const decision = isLast ? lastDecision(walk, step, setting) : goesOn(step, context);
     return { ...step, ...indexOf(step.level, ipa, setting), decoded, decision };
   });
 }
@@ -110,8 +113,8 @@ function indexOf(level: number, ipa: bigint, { regime }: WalkSetting): { indexBi
   return { indexBits: `IPA[${bitRange(msb, lsb)}]`, index: bits(ipa, msb, lsb) };
 }
 
-function lastDecision(walk: Translation, step: WalkStep, access: Access, setting: WalkSetting): string {
-  if (walk.fault !== null) return faultWords(walk, access, setting);
+function lastDecision(walk: Translation, step: WalkStep, setting: WalkSetting): string {
+  if (walk.fault !== null) return FAULT_WORDS[walk.fault.kind];
   const leaf = walk.leaf;
   if (leaf === null || !leaf.contiguous) return "ends the walk";
   const context = descriptorContext(setting);
@@ -142,9 +145,9 @@ function causeOf(walk: Translation, kind: FaultKind, access: Access, setting: Wa
   const found = descriptorKind(step.descriptor, step.level, context);
   switch (kind) {
     case "translation":
-      if (found === "invalid") return "the descriptor is invalid";
+      if (found === "invalid") return invalidCause(step, context);
       if (found === "reserved") return "no block may stand at this level";
-      return "the implementation faults on a block with nT=1, or a contiguous range larger than the input space";
+      return chosenFaultCause(step, context, setting);
     case "address_size": {
       const what = found === "table" ? "the next table" : "the output address";
       return `${what} is beyond the ${setting.regime.outputBits}-bit output`;
@@ -160,6 +163,21 @@ function causeOf(walk: Translation, kind: FaultKind, access: Access, setting: Wa
   }
 }
 
+/** What the implementation chose to fault on (6.9a, 6.9b). */
+function chosenFaultCause({ level, descriptor }: WalkStep, context: DescriptorContext, setting: WalkSetting): string {
+  const { registers, regime } = setting;
+  const range = coveredSize(level, context) * BigInt(contiguousSize(level, context));
+  const isTooLarge = numberAt(descriptor, 52) === 1 && range > 1n << BigInt(regime.inputBits);
+  return registers.contiguousFault === true && isTooLarge
+    ? "the contiguous range is larger than the input space, which the implementation does not accept"
+    : "the block has nT=1, which the implementation does not accept";
+}
+
+function invalidCause({ descriptor, level }: WalkStep, context: DescriptorContext): string {
+  const annotation = annotationWords(descriptor, level, context);
+  return `the descriptor is invalid${annotation === null ? "" : `, to pKVM: ${annotation}`}`;
+}
+
 /** No descriptor was read (sections 6.2 to 6.5). */
 function causeBeforeWalk(kind: FaultKind, { regime }: WalkSetting): string {
   const { status, inputBits, outputBits } = regime;
@@ -169,7 +187,8 @@ function causeBeforeWalk(kind: FaultKind, { regime }: WalkSetting): string {
 }
 
 function permissionCause(leaf: bigint, access: Access, context: DescriptorContext, setting: WalkSetting): string {
-  if (access.kind === "fetch") return `XN says ${xnWords(executeNever(leaf, context))}, and EL${access.el ?? 1} fetches`;
+  if (access.kind === "fetch")
+    return `XN says ${xnWords(executeNever(leaf, context))}, and EL${access.el ?? 1} fetches`;
   const isTableAccess = access.kind === "table_read" || access.kind === "table_update";
   const isProtected = numberAt(hcrOf(setting), 2) === 1 && numberAt(hcrOf(setting), 27) === 0;
   if (isTableAccess && isProtected && isDevice(leaf, context))
