@@ -29,6 +29,16 @@ export {
   walkTranslations,
   walkWriteWords,
 } from "./batch/walk-machine";
+export {
+  tlbForgetReports,
+  tlbInvalidateAll,
+  tlbModeNow,
+  tlbNumberOperations,
+  tlbReportCount,
+  tlbReportPointer,
+  tlbSuppress,
+  tlbSwitch,
+} from "./batch/tlb";
 export { effectsHead } from "./batch/execute";
 export {
   dumpCapacity,

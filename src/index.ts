@@ -7,6 +7,7 @@ export {
   Machine,
   type BatchOptions,
   type EffectsListener,
+  type MachineOptions,
   type PackedOptions,
   type Snapshot,
   type Vcpu,
@@ -69,6 +70,16 @@ export {
   type WalkFeatures,
   type WalkRegisters,
 } from "./machine/walk-machine.js";
+export {
+  describeTlbReport,
+  TLBI_SITES,
+  Tlb,
+  type TlbDescriptor,
+  type TlbiSite,
+  type TlbMode,
+  type TlbReport,
+  type TlbReportKind,
+} from "./machine/tlb.js";
 export { memoryAttributesName, parseMemoryAttributes } from "./machine/memory-attributes.js";
 export type { Leaf, PageRun, Table } from "./machine/dumps.js";
 export { INVARIANTS, type Violation } from "./machine/invariants.js";

@@ -24,7 +24,7 @@ export const TLBI_SITES: i32 = 9;
 /** An operation has ended, and a translation that it took out of the tables is still there. */
 export const TLB_LEFT_BEHIND: i32 = 1;
 /** A valid entry was written while another one for the same address was still there (break-before-make). */
-export const TLB_CONFLICT: i32 = 2;
+export const TLB_BREAK_BEFORE_MAKE: i32 = 2;
 /** An access was translated by an entry that the tables do not hold any more. */
 export const TLB_STALE_USE: i32 = 3;
 /** A VMID was given up, or flushed as a whole, and an entry of it is still there. */

@@ -5,7 +5,7 @@
 // when it is taken out of the tables, and the invalidation that has to follow takes it out again.
 
 import {
-  TLB_CONFLICT,
+  TLB_BREAK_BEFORE_MAKE,
   TLB_LEFT_BEHIND,
   TLB_OFF,
   TLB_REPORT_ALLOWED,
@@ -123,14 +123,14 @@ export function entryChanged(vmid: u32, level: i32, ipa: u64, before: u64, after
   if (tlbMode == TLB_OFF || detached != 0 || vmid == retired) return;
   noteChange(vmid, level, ipa, at == broken ? 0 : before, after);
   broken = 0;
-  if (isValid(after)) visitRange(vmid, startOf(ipa, level), granuleSize(level), checkConflict);
+  if (isValid(after)) visitRange(vmid, startOf(ipa, level), granuleSize(level), checkMade);
 }
 
 function startOf(ipa: u64, level: i32): u64 {
   return (ipa >> levelShift(level)) << levelShift(level);
 }
 
-// The change that noteEntry and checkConflict look at.
+// The change that noteEntry and checkMade look at.
 let changedLevel: i32 = 0;
 let oldDescriptor: u64 = 0;
 let newDescriptor: u64 = 0;
@@ -160,14 +160,21 @@ function isCacheable(descriptor: u64, level: i32): bool {
 // A cached copy of the changed entry, or, if that was a table, of anything below it.
 function noteEntry(entry: TlbEntry): void {
   const isOwn = entry.level == changedLevel;
-  if (!isOwn && (entry.level < changedLevel || !isTable(oldDescriptor, changedLevel))) return;
+  if (!isOwn && ((entry.level as i32) < changedLevel || !isTable(oldDescriptor, changedLevel))) return;
   if (isOwn && entry.shift == levelShift(changedLevel) && isSame(entry.descriptor, newDescriptor)) {
     refresh(entry);
     return;
   }
   entry.now = newDescriptor;
   entry.nowLevel = changedLevel as u8;
-  if (isValid(oldDescriptor) && (entry.flags & (STALE | ALLOWED)) != STALE) markStale(entry);
+  if (isValid(oldDescriptor) && !keepsItsBlame(entry)) markStale(entry);
+}
+
+// An entry that is stale already: the operation before this one should have invalidated. If that one may leave it to its
+// caller, so may an update in place after it.
+function keepsItsBlame(entry: TlbEntry): bool {
+  const isInPlace = isValid(newDescriptor) && ((oldDescriptor ^ newDescriptor) & ~MAY_CHANGE) == 0;
+  return (entry.flags & STALE) != 0 && ((entry.flags & ALLOWED) == 0 || isInPlace);
 }
 
 /** The tables hold it again. */
@@ -183,13 +190,13 @@ function markStale(entry: TlbEntry): void {
   marked = true;
 }
 
-function checkConflict(entry: TlbEntry): void {
+function checkMade(entry: TlbEntry): void {
   if ((entry.flags & (STALE | REPORTED)) != STALE) return;
   const isOwn = entry.level == changedLevel;
   if (isOwn && ((entry.descriptor ^ newDescriptor) & ~MAY_CHANGE) == 0) return;
   entry.now = newDescriptor;
   entry.nowLevel = changedLevel as u8;
-  report(TLB_CONFLICT, entry, entry.base);
+  report(TLB_BREAK_BEFORE_MAKE, entry, entry.base);
 }
 
 /** After a flush of the VMID: nothing stale of it is left. */

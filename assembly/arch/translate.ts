@@ -78,6 +78,17 @@ export function translate(regime: Regime, ipa: u64, access: u32): bool {
   );
 }
 
+/** As `translate`, by a leaf of level `at` that a TLB holds: no table is read, nothing is updated. */
+export function translateByLeaf(regime: Regime, descriptor: u64, at: i32, ipa: u64, access: u32): bool {
+  fault = FAULT_NONE;
+  reads = 0;
+  writeFaulted = false;
+  leaf = descriptor;
+  oldLeaf = descriptor;
+  level = at;
+  return checkLeaf(regime, ipa) && checkPermissions(regime, access);
+}
+
 function faults(kind: i32, at: i32): bool {
   fault = kind;
   level = at;

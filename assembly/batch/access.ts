@@ -1,5 +1,6 @@
-// Accesses by the host and by guests: translated by the architecture's walk over the tables as they stand, then carried out
-// on page contents. No hypervisor runs here: what a fault leads to is the caller's next operation.
+// Accesses by the host and by guests: translated by the architecture's walk over the tables as they stand (with the TLB on,
+// by what it holds of them), then carried out on page contents. No hypervisor runs here: what a fault leads to is the
+// caller's next operation.
 
 import {
   ACCESS_BYTES,
@@ -25,11 +26,14 @@ import {
   ANSWER_VALUE,
   NO_STAGE2,
 } from "../abi/walk";
+import { TLB_OFF } from "../abi/tlb";
 import { isWrite } from "../arch/access";
 import { explainTranslation } from "../arch/explain";
 import { iaBits, pageMask, pageShift } from "../arch/geometry";
 import { decodeRegime, Regime, REGIME_BYTES, Registers } from "../arch/registers";
 import { encodeEsr, encodeHpfar, isHpfarValid } from "../arch/syndrome";
+import { tlbMode } from "../arch/tlb";
+import { translateThroughTlb } from "../arch/tlb-walk";
 import { fault, level, outputAddress, translate, writeFaulted } from "../arch/translate";
 import { readSized, writeSized } from "../memory/dram";
 import { pageOf } from "../memory/regions";
@@ -45,6 +49,7 @@ const NONE: u32 = u32.MAX_VALUE;
 export const regime: Regime = changetype<Regime>(memory.data(REGIME_BYTES as i32, 8));
 /** Handle whose regime is loaded; NONE after the machine may have changed. */
 let current: u32 = NONE;
+let currentVmid: u32 = 0;
 
 /** Decodes the regime of a VM or of the host. False if there is no such stage 2. */
 function enter(handle: u32): bool {
@@ -55,6 +60,7 @@ function enter(handle: u32): bool {
   loadRegisters(registers, table, physicalBits());
   decodeRegime(regime, registers);
   current = handle;
+  currentVmid = table.vmid;
   return true;
 }
 
@@ -92,7 +98,9 @@ function runAccess(record: usize, answer: usize): void {
   }
   let access = load<u32>(record, ACCESS_FLAGS);
   if ((ipa & (bytes - 1)) != 0) access |= ACCESS_UNALIGNED;
-  if (translate(regime, ipa, access)) transfer(record, answer, bytes, isWrite(access));
+  const isOff = tlbMode == TLB_OFF;
+  const goesAhead = isOff ? translate(regime, ipa, access) : translateThroughTlb(regime, currentVmid, ipa, access);
+  if (goesAhead) transfer(record, answer, bytes, isWrite(access));
   else answerFault(answer, ipa, access);
 }
 

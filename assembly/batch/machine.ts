@@ -17,6 +17,7 @@ import {
 } from "../abi/config";
 import { CREATE_GEOMETRY, CREATE_OK, CREATE_REGIONS, CREATE_TOO_LARGE, REGION_FRAMES } from "../abi/codes";
 import { iaBits, pageShift, setGeometry } from "../arch/geometry";
+import { attachTlb, tlbAddress } from "../arch/tlb";
 import { reserveFrames } from "../memory/dram";
 import { heapLeft, heapTop, reserve, setHeapTop } from "../memory/heap";
 import { forgetChunks } from "../memory/journal";
@@ -33,7 +34,7 @@ import { createLoneTable } from "./lone-table";
 import { createWalkMachine, reserveWalkWindows } from "./walk-machine";
 
 const CONFIG_BYTES: usize = CONFIG_HEADER_SIZE + (HYP_MEMBLOCK_REGIONS + 1) * CONFIG_REGION_SIZE;
-// Preserved globals: 0 u32 panicked | 4 u32 limit | 8 u64 next guest frame of a replayed machine
+// Preserved globals: 0 u32 panicked | 4 u32 limit | 8 u64 next guest frame of a replayed machine | 16 u32 TLB
 const PRESERVED_BYTES: usize = 32;
 
 /** Where the caller writes the configuration record. */
@@ -55,6 +56,7 @@ export function createMachine(): i32 {
   if (base == 0) base = heapTop();
   setHeapTop(base);
   forgetChunks();
+  attachTlb(0);
   setVerdict(0, 0);
   const config = configWindow();
   isLoneTable = load<u32>(config, CONFIG_KIND) == KIND_PAGE_TABLE;
@@ -104,6 +106,7 @@ export function snapshotBase(): usize {
 export function snapshotSize(): usize {
   store<u32>(preserved, panicked);
   store<u32>(preserved, limitReached, 4);
+  store<u32>(preserved, tlbAddress() as u32, 16);
   return heapTop() - base;
 }
 
@@ -117,5 +120,6 @@ export function beginRestore(bytes: usize): bool {
 export function finishRestore(bytes: usize): void {
   setHeapTop(base + bytes);
   forgetChunks();
+  attachTlb(load<u32>(preserved, 16) as usize);
   setVerdict(load<u32>(preserved), load<u32>(preserved, 4));
 }

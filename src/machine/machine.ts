@@ -39,6 +39,7 @@ import { instantiateCore, type Core } from "./module.js";
 import { encodeOperation, type Operation } from "./operations.js";
 import { decodeOutcome, panicOf, type Outcome, type Panic } from "./outcome.js";
 import { unpackRegisters, type WalkRegisters } from "./walk-machine.js";
+import { Tlb, type TlbMode } from "./tlb.js";
 import { decodeTranslation, packAccess, type Access, type AccessKind, type Translation } from "./translation.js";
 
 export type { Outcome } from "./outcome.js";
@@ -66,6 +67,12 @@ export interface Snapshot {
 /** Hears what an operation did: its number since the machine was created or reset, and its effects in order. */
 export type EffectsListener = (operation: number, effects: readonly Effect[]) => void;
 
+/** What a machine has besides its configuration. */
+export interface MachineOptions {
+  /** Default: off. True: `on_access`. */
+  readonly tlb?: TlbMode | boolean;
+}
+
 export interface BatchOptions {
   /** Record effects and fill in the outcomes' `effects` and `details`. Default: true. Without it a batch is much faster. */
   readonly effects?: boolean;
@@ -81,6 +88,8 @@ export interface PackedOptions {
 /** A simulated arm64 machine under pKVM, or a lone stage-2 table. */
 export class Machine {
   readonly config: ResolvedConfig;
+  /** Off, unless switched on. */
+  readonly tlb: Tlb;
   readonly #core: Core;
   readonly #listeners = new Set<EffectsListener>();
   /** Operations run since creation or the last reset. */
@@ -89,16 +98,18 @@ export class Machine {
   private constructor(core: Core, config: ResolvedConfig) {
     this.#core = core;
     this.config = config;
+    this.tlb = new Tlb(core, () => this.#operations);
   }
 
   /**
    * Makes a pKVM host in the state in which EL2 hands over to it.
    *
    * @param config only `regions` must be given
+   * @param options what it has besides: a TLB model
    * @throws ConfigError naming the field that cannot be
    */
-  static async create(config: MachineConfig): Promise<Machine> {
-    return Machine.createOn(await instantiateCore(), resolveConfig(config));
+  static async create(config: MachineConfig, options: MachineOptions = {}): Promise<Machine> {
+    return Machine.createOn(await instantiateCore(), resolveConfig(config), options);
   }
 
   /**
@@ -106,8 +117,8 @@ export class Machine {
    *
    * @throws ConfigError naming the field that cannot be
    */
-  static async createPageTable(config: PageTableConfig): Promise<Machine> {
-    return Machine.createOn(await instantiateCore(), resolvePageTableConfig(config));
+  static async createPageTable(config: PageTableConfig, options: MachineOptions = {}): Promise<Machine> {
+    return Machine.createOn(await instantiateCore(), resolvePageTableConfig(config), options);
   }
 
   /**
@@ -115,13 +126,16 @@ export class Machine {
    *
    * @throws ConfigError if the core cannot make it
    */
-  static createOn(core: Core, config: ResolvedConfig): Machine {
+  static createOn(core: Core, config: ResolvedConfig, options: MachineOptions = {}): Machine {
     const packed = packConfig(config);
     const window = core.exports.configWindow();
     new Uint8Array(core.memory.buffer, window, packed.length).set(packed);
     const answer = core.exports.machineCreate();
     if (answer !== codes.CREATE_OK) throw creationError(answer, config);
-    return new Machine(core, config);
+    const machine = new Machine(core, config);
+    const { tlb = "off" } = options;
+    if (tlb !== "off" && tlb !== false) machine.tlb.enable(tlb === true ? "on_access" : tlb);
+    return machine;
   }
 
   /** The core below, for readers that run records which are in its memory already. */
@@ -198,6 +212,7 @@ export class Machine {
   #eachBatch(packed: Uint8Array, count: number, record: boolean, collect: (count: number) => void): void {
     const { exports, memory } = this.#core;
     const recording = record || this.#listeners.size > 0;
+    exports.tlbNumberOperations(this.#operations);
     for (let first = 0; first < count; first += BATCH_OPERATIONS) {
       const size = Math.min(BATCH_OPERATIONS, count - first);
       const bytes = packed.subarray(first * OPERATION_SIZE, (first + size) * OPERATION_SIZE);
@@ -344,7 +359,8 @@ export class Machine {
   }
 
   /**
-   * One access by the host or a guest: translated by a walk of its stage 2 as it stands, then carried out on page contents.
+   * One access by the host or a guest: translated by a walk of its stage 2 as it stands (with the TLB on, by an entry
+   * that is there), then carried out on page contents.
    * Nothing else happens: a hypervisor hears of a fault only if the caller tells it (`host_abort`).
    *
    * @param ipa bytes, any 64-bit value; the access stays within its page
@@ -461,10 +477,12 @@ export class Machine {
     exports.finishRestore(snapshot.bytes.length);
   }
 
-  /** Back to the state right after creation. */
+  /** Back to the state right after creation; a TLB that is on stays on, and is empty. */
   reset(): void {
+    const { mode } = this.tlb;
     this.#core.exports.machineReset();
     this.#operations = 0;
+    if (mode !== "off") this.tlb.enable(mode);
   }
 
   /**
