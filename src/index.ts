@@ -81,6 +81,24 @@ export {
   type TlbReportKind,
 } from "./machine/tlb.js";
 export { memoryAttributesName, parseMemoryAttributes } from "./machine/memory-attributes.js";
+export type { Decoded, DecodedField } from "./machine/fields.js";
+export { REGISTERS, type RegisterName } from "./machine/registers-in-words.js";
+export {
+  decodeDescriptor,
+  type AddressFormat,
+  type DecodedDescriptor,
+  type DescriptorContext,
+  type DescriptorKind,
+} from "./machine/descriptor-in-words.js";
+export {
+  describeSteps,
+  descriptorContext,
+  faultWords,
+  regimeWords,
+  type WalkSetting,
+  type WordedStep,
+} from "./machine/walk-in-words.js";
+export { findNamedValues, type NamedValue } from "./machine/log-values.js";
 export type { Leaf, PageRun, Table } from "./machine/dumps.js";
 export { INVARIANTS, type Violation } from "./machine/invariants.js";
 export { describeDescriptor, describeEffects } from "./machine/describe.js";

@@ -26,7 +26,7 @@ export interface DecodeCommandOptions {
 }
 
 const GRANULES: Readonly<Record<string, number>> = { "4k": 12, "16k": 14, "64k": 16 };
-const NAMES = [...REGISTERS.keys(), "desc"];
+const NAMES = [...Object.keys(REGISTERS), "desc"];
 
 export function decodeCommand(terminal: Terminal, finish: (exitCode: number) => void): Command {
   return new Command("decode")
@@ -109,7 +109,7 @@ async function* readLog(path: string, wanted: Target | null): AsyncGenerator<Fou
     yield* values;
   }
   if (found > 0) return;
-  const names = wanted ?? [...REGISTERS.keys()].join(", ");
+  const names = wanted ?? Object.keys(REGISTERS).join(", ");
   throw new RefusedInput(path, 0, `no value of ${names} in ${lines.line} lines, as in "ESR: 0x92000087"`);
 }
 
@@ -145,8 +145,7 @@ function decodeValue(
     const level = Number(options.level);
     return { name: `descriptor, level ${level}:`, ...decodeDescriptor(value, level, contextOf(options)) };
   }
-  const register = REGISTERS.get(target);
-  if (register === undefined) throw new Error(`no table for ${target}`);
+  const register = REGISTERS[target];
   return { name: register.name, ...register.decode(value) };
 }
 

@@ -27,6 +27,6 @@ export function findNamedValues(line: string): NamedValue[] {
 
 /** A register by the name people use: `esr`, `ESR_EL2`; null if it is none of those that are known. */
 export function registerOf(text: string): RegisterName | null {
-  const name = text.toLowerCase().replace(/_el[12]$/, "") as RegisterName;
-  return REGISTERS.has(name) ? name : null;
+  const name = text.toLowerCase().replace(/_el[12]$/, "");
+  return Object.hasOwn(REGISTERS, name) ? (name as RegisterName) : null;
 }

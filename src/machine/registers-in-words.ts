@@ -7,17 +7,16 @@ import { decodeEsr } from "./syndrome-in-words.js";
 
 export type RegisterName = "esr" | "vtcr" | "vttbr" | "hcr" | "hpfar";
 
-/** The registers that can be told in words, by the name that the command line gives them. */
-export const REGISTERS: ReadonlyMap<
-  RegisterName,
-  { readonly name: string; readonly decode: (value: bigint) => Decoded }
-> = new Map([
-  ["esr", { name: "ESR_EL2", decode: decodeEsr }],
-  ["vtcr", { name: "VTCR_EL2", decode: decodeVtcr }],
-  ["vttbr", { name: "VTTBR_EL2", decode: decodeVttbr }],
-  ["hcr", { name: "HCR_EL2", decode: decodeHcr }],
-  ["hpfar", { name: "HPFAR_EL2", decode: decodeHpfar }],
-]);
+/** The registers that can be told in words: the manual's name, and how a value is taken apart. */
+export const REGISTERS: Readonly<
+  Record<RegisterName, { readonly name: string; readonly decode: (value: bigint) => Decoded }>
+> = {
+  esr: { name: "ESR_EL2", decode: decodeEsr },
+  vtcr: { name: "VTCR_EL2", decode: decodeVtcr },
+  vttbr: { name: "VTTBR_EL2", decode: decodeVttbr },
+  hcr: { name: "HCR_EL2", decode: decodeHcr },
+  hpfar: { name: "HPFAR_EL2", decode: decodeHpfar },
+};
 
 // VTCR_EL2
 
