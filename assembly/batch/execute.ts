@@ -129,7 +129,8 @@ function d(rec: usize): u64 {
 /** Runs `count` records. With effects recorded, each operation's are opened by an EFFECT_OPERATION. */
 export function runBatch(operations: usize, results: usize, count: i32, recordEffects: bool): i32 {
   startRecording(recordEffects);
-  const mayTakeLane = !isLoneTable && tlbMode == TLB_OFF;
+  const isTlbOn = tlbMode != TLB_OFF;
+  const mayTakeLane = !isLoneTable && !isTlbOn;
   const end = operations + (count as usize) * Op.OPERATION_SIZE;
   let result = results;
   for (let rec = operations; rec < end; rec += Op.OPERATION_SIZE) {
@@ -141,7 +142,8 @@ export function runBatch(operations: usize, results: usize, count: i32, recordEf
       rec = next;
       if (rec == end) break;
     }
-    executeVerb(rec, result);
+    if (isTlbOn) executeUnderTlb(rec, result);
+    else executeVerb(rec, result);
     result += RESULT_SIZE;
   }
   return count;
@@ -150,20 +152,18 @@ export function runBatch(operations: usize, results: usize, count: i32, recordEf
 /** Runs one operation and writes its result. */
 export function execute(rec: usize, result: usize): void {
   const ordinary = !observing && !isLoneTable && runFastLane(rec, rec + Op.OPERATION_SIZE, result) != rec;
-  if (!ordinary) executeVerb(rec, result);
+  if (ordinary) return;
+  if (tlbMode != TLB_OFF) executeUnderTlb(rec, result);
+  else executeVerb(rec, result);
 }
 
-function executeVerb(rec: usize, result: usize): void {
-  if (tlbMode == TLB_OFF) {
-    runVerb(rec, result);
-    return;
-  }
+function executeUnderTlb(rec: usize, result: usize): void {
   beginOperation(operation(rec));
-  runVerb(rec, result);
+  executeVerb(rec, result);
   endOperation();
 }
 
-function runVerb(rec: usize, result: usize): void {
+function executeVerb(rec: usize, result: usize): void {
   if (panicked != 0) {
     writeStatus(result, 0, panicked, STATUS_PANICKED);
     return;
