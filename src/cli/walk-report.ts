@@ -82,25 +82,23 @@ function walkLines({ walk, steps, ipa, access, setting }: Made, stream: Terminal
   return [
     coloured("bold", `${accessWords(access)}, IPA ${hex(ipa)}`, stream),
     `  ${regimeWords(setting)}`,
-    ...steps.flatMap((step) => [
-      ...stepLines(step).map((line) => `  ${line}`),
+    ...steps.flatMap((step, i) => [
+      ...stepLines(step, i === steps.length - 1).map((line) => `  ${line}`),
       coloured("dim", `    -> ${step.decision}`, stream),
     ]),
     ...resultLines(walk, access, setting).map((line) => `  ${line}`),
   ];
 }
 
-/** The fields of what ends a walk are told; of a table the address says it all. */
-function stepLines({ level, indexBits, index, address, descriptor, decoded }: WordedStep): string[] {
+/** What ends a walk is told field by field; of a table that leads on the decision says it all. */
+function stepLines({ level, indexBits, index, address, descriptor, decoded }: WordedStep, isLast: boolean): string[] {
   const entry = `level ${level}, ${indexBits} = ${hex(index)}: `;
   if (decoded === null) return [`${entry}the read at ${hex(address)} is aborted`];
+  const line = `${entry}descriptor ${hex(descriptor)} at ${hex(address)}`;
+  if (!isLast) return [line];
   const isTold = decoded.kind === "table" || descriptor === 0n;
   const fields = isTold ? [] : fieldLines(decoded.fields);
-  return [
-    `${entry}descriptor ${hex(descriptor)} at ${hex(address)}`,
-    `  ${decoded.summary}`,
-    ...fields.map((line) => `    ${line}`),
-  ];
+  return [line, `  ${decoded.summary}`, ...fields.map((field) => `    ${field}`)];
 }
 
 /** A line for each field: `MemAttr  5:2  0b1111  Normal Write-Back`. */

@@ -48,10 +48,8 @@ test("a walk over an image, level by level", async () => {
 data write at EL1, IPA 0x4100d123
   4 KiB granule, 40-bit IPA, 40-bit PA, start level 1, 2 concatenated tables at 0x48000000
   level 1, IPA[39:30] = 0x1: descriptor 0x48002003 at 0x48000008
-    table at 0x48002000
     -> on to the level-2 table at 0x48002000
   level 2, IPA[29:21] = 0x8: descriptor 0x48003003 at 0x48002040
-    table at 0x48003000
     -> on to the level-3 table at 0x48003000
   level 3, IPA[20:12] = 0xd: descriptor 0x4100d7ff at 0x48003068
     4 KiB page at 0x4100d000, read/write, executable, Normal Write-Back
