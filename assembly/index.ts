@@ -2,11 +2,14 @@
 
 import { BATCH_OPERATIONS, OPERATION_SIZE } from "./abi/operations";
 import { RESULT_SIZE } from "./abi/records";
+import { ACCESS_BATCH } from "./abi/walk";
 import { pageShift, pgdPages, startLevel } from "./arch/geometry";
+import { runAccesses } from "./batch/access";
 import { createMachine } from "./batch/machine";
 import { lookUpLeaves } from "./batch/dump";
 import { dumpWindow as reserveDumpWindow } from "./batch/dump";
 import { runBatch as run } from "./batch/execute";
+import { reserveTranslationLines, translateAll, translateChain, translateEach } from "./batch/translate";
 import { ensureFrame, frameOf } from "./memory/dram";
 import { heapTop, reserve } from "./memory/heap";
 import { pageOf } from "./memory/regions";
@@ -15,6 +18,27 @@ import { limitReached, panicked } from "./memory/verdict";
 import { findVcpu, findVm, maxVms, vcpuSummary, vmAt, vmSummary } from "./systems/pkvm/vm";
 
 export { beginRestore, configWindow, finishRestore, snapshotBase, snapshotSize } from "./batch/machine";
+export { explainAccess } from "./batch/access";
+export {
+  walkDigest,
+  walkExplain,
+  walkReadWord,
+  walkRegisters,
+  walkRequests,
+  walkSetRegisters,
+  walkTranslations,
+  walkWriteWords,
+} from "./batch/walk-machine";
+export {
+  tlbForgetReports,
+  tlbInvalidateAll,
+  tlbModeNow,
+  tlbNumberOperations,
+  tlbReportCount,
+  tlbReportPointer,
+  tlbSuppress,
+  tlbSwitch,
+} from "./batch/tlb";
 export { effectsHead } from "./batch/execute";
 export {
   dumpCapacity,
@@ -94,6 +118,7 @@ export function machineCreate(): i32 {
   operationWindow();
   resultWindow();
   reserveDumpWindow();
+  reserveTranslationLines();
   return createMachine();
 }
 
@@ -105,6 +130,26 @@ export function machineReset(): void {
 /** Runs the first `count` records of the operation window. */
 export function runBatch(count: i32, recordEffects: i32): i32 {
   return run(operationWindow(), resultWindow(), min(count, BATCH_OPERATIONS), recordEffects != 0);
+}
+
+/** Runs the first `count` accesses of the operation window; answers go to the result window (layouts: abi/walk.ts). */
+export function runAccessBatch(count: i32): void {
+  runAccesses(operationWindow(), resultWindow(), min(count, ACCESS_BATCH));
+}
+
+// Translations where only the address is wanted: the first `count` IPAs (u64) of the operation window, answers (u64, abi/walk.ts)
+// to the result window. The number that fault, or NO_STAGE2.
+
+export function translateBatch(handle: u32, access: u32, count: i32): i32 {
+  return translateAll(handle, access, operationWindow(), resultWindow(), min(count, BATCH_OPERATIONS));
+}
+
+export function translateSingles(handle: u32, access: u32, count: i32): i32 {
+  return translateEach(handle, access, operationWindow(), resultWindow(), min(count, BATCH_OPERATIONS));
+}
+
+export function translateDependent(handle: u32, access: u32, mask: u64, count: i32): i32 {
+  return translateChain(handle, access, mask, operationWindow(), resultWindow(), min(count, BATCH_OPERATIONS));
 }
 
 /** The assertion at which EL2 stopped (PANIC_*), 0 while it runs. */

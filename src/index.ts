@@ -7,9 +7,9 @@ export {
   Machine,
   type BatchOptions,
   type EffectsListener,
+  type MachineOptions,
   type PackedOptions,
   type Snapshot,
-  type Stage2,
   type Vcpu,
   type Vm,
 } from "./machine/machine.js";
@@ -44,6 +44,61 @@ export {
   type VmState,
   type VmStatus,
 } from "./machine/effects.js";
+export {
+  decodeAnswer,
+  encodeAccess,
+  type AccessAnswer,
+  type AccessOptions,
+  type AccessStatus,
+  type MemoryAccess,
+  type Stage2,
+} from "./machine/accesses.js";
+export type {
+  Access,
+  AccessKind,
+  Fault,
+  FaultKind,
+  LeafUsed,
+  Translation,
+  WalkStep,
+  WordChange,
+} from "./machine/translation.js";
+export {
+  WalkMachine,
+  type Regime,
+  type RegimeStatus,
+  type WalkFeatures,
+  type WalkRegisters,
+} from "./machine/walk-machine.js";
+export {
+  describeTlbReport,
+  TLBI_SITES,
+  Tlb,
+  type TlbDescriptor,
+  type TlbiSite,
+  type TlbMode,
+  type TlbReport,
+  type TlbReportKind,
+} from "./machine/tlb.js";
+export { memoryAttributesName, parseMemoryAttributes } from "./machine/memory-attributes.js";
+export type { Decoded, DecodedField } from "./machine/fields.js";
+export { REGISTERS, type RegisterName } from "./machine/registers-in-words.js";
+export {
+  decodeDescriptor,
+  type AddressFormat,
+  type DecodedDescriptor,
+  type DescriptorContext,
+  type DescriptorKind,
+} from "./machine/descriptor-in-words.js";
+export {
+  describeSteps,
+  descriptorContext,
+  faultWords,
+  regimeWords,
+  type WalkSetting,
+  type WordedStep,
+} from "./machine/walk-in-words.js";
+export { findNamedValues, type NamedValue } from "./machine/log-values.js";
 export type { Leaf, PageRun, Table } from "./machine/dumps.js";
 export { INVARIANTS, type Violation } from "./machine/invariants.js";
 export { checkEffects, EFFECT_INVARIANTS, type EffectGeometry } from "./machine/effect-invariants.js";

@@ -39,6 +39,8 @@ export const KIND_PKVM: i32 = 0;
 export const KIND_PAGE_TABLE: i32 = 1;
 /** A pKVM host rebuilt from a trace's snapshot: tables live in frames outside DRAM, VMs come into being when named. */
 export const KIND_REPLAYED: i32 = 2;
+/** Sparse memory and the registers of one regime: walks alone (abi/walk.ts). Nothing else of the record counts. */
+export const KIND_WALK: i32 = 3;
 
 export const FEATURE_FWB: i32 = 1;
 export const FEATURE_DIC: i32 = 2;

@@ -1,11 +1,12 @@
 // Stage-2 descriptors (DDI 0487 D8.3).
 //
-//   63   59 58 55 54 53 52 51 48 47        12 11 10  9  8 7    6 5       2    1     0
-//  +-------+-----+-----+--+-----+-----------+--+--+-----+------+---------+------+-------+
-//  |       | SW  | XN  |  |     |    OA     |  |AF| SH  | S2AP | MEMATTR | TYPE | VALID |
-//  +-------+-----+-----+--+-----+-----------+--+--+-----+------+---------+------+-------+
+//   63   59 58 55 54 53 52  51  50 48 47        12 11 10  9  8 7    6 5       2    1     0
+//  +-------+-----+-----+--+---+-----+-----------+--+--+-----+------+---------+------+-------+
+//  |       | SW  | XN  |C |DBM|     |    OA     |  |AF| SH  | S2AP | MEMATTR | TYPE | VALID |
+//  +-------+-----+-----+--+---+-----+-----------+--+--+-----+------+---------+------+-------+
 //
-//  SW: for software, ignored by hardware. With 64 KiB pages OA[51:48] stands in bits 15:12.
+//  SW: for software, ignored by hardware. C: Contiguous. Blocks have nT in bit 16. With 64 KiB pages OA[51:48] stands in
+//  bits 15:12; with DS=1 OA[51:50] takes the place of SH, OA[49:48] stands in bits 49:48.
 //  A descriptor with bit 0 clear is invalid; all its other bits are software's.
 
 import { pageShift, pageMask } from "./geometry";
@@ -19,6 +20,9 @@ export const S2AP_R: u64 = 1 << 6;
 export const S2AP_W: u64 = 1 << 7;
 export const SH_IS: u64 = 3 << 8;
 export const AF: u64 = 1 << 10;
+export const NT: u64 = 1 << 16;
+export const DBM: u64 = 0x0008_0000_0000_0000;
+export const CONTIGUOUS: u64 = 0x0010_0000_0000_0000;
 export const XN: u64 = 0x0060_0000_0000_0000; // bits 54:53
 export const XN_SHIFT: u64 = 53;
 export const SW: u64 = 0x0780_0000_0000_0000; // bits 58:55

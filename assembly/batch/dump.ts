@@ -2,7 +2,7 @@
 // the caller left off and answers the number of records. Layouts: abi/records.ts.
 
 import { frameOf } from "../memory/dram";
-import { DUMP_LEAF_SIZE, DUMP_PAGE_SIZE, DUMP_TABLE_SIZE, VM_STATE_LIVE } from "../abi/records";
+import { DUMP_LEAF_SIZE, DUMP_PAGE_SIZE, DUMP_TABLE_SIZE } from "../abi/records";
 import { REGION_FRAMES } from "../abi/codes";
 import { isTable } from "../arch/descriptor";
 import { iaSize, indexMask, levelShift, pgdPages, startLevel } from "../arch/geometry";
@@ -13,10 +13,7 @@ import { lookUpEntries } from "../pagetable/walk-cache";
 import { hypEntry } from "../pagetable/hyp-stage1";
 import { childPage, entryOffset, rootFrame, rootIndex, Stage2 } from "../pagetable/stage2-table";
 import { getLeaf, leaf, leafLevel } from "../pagetable/walk";
-import { hostTable } from "../systems/pkvm/machine";
-import { slotOf } from "../systems/pkvm/vm";
-import { loneTable } from "./lone-table";
-import { isLoneTable } from "./machine";
+import { tableOf } from "./tables";
 
 const WINDOW_BYTES: usize = 1 << 20;
 
@@ -72,14 +69,6 @@ export function dumpPageCount(): u32 {
     if (region.flags & REGION_FRAMES) pages -= region.pages as u32;
   }
   return pages;
-}
-
-// The table of a handle (0: the host's, or the lone one); null if there is none.
-function tableOf(handle: u32): Stage2 | null {
-  if (isLoneTable) return handle == 0 ? loneTable : null;
-  if (handle == 0) return hostTable;
-  const vm = slotOf(handle);
-  return vm != null && vm.state >= VM_STATE_LIVE ? vm.table : null;
 }
 
 /** Non-zero entries at which walks end, from `from` on, one record each. */

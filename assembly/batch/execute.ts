@@ -16,7 +16,10 @@ import {
   STATUS_LIMIT,
   STATUS_PANICKED,
 } from "../abi/records";
-import { record as recordEffect, recorded, recording, startRecording } from "../memory/journal";
+import { TLB_OFF } from "../abi/tlb";
+import { tlbMode } from "../arch/tlb";
+import { beginOperation, endOperation } from "../arch/tlb-checks";
+import { observing, record as recordEffect, recorded, recording, startRecording } from "../memory/journal";
 import {
   clearRefusal,
   expected,
@@ -126,18 +129,21 @@ function d(rec: usize): u64 {
 /** Runs `count` records. With effects recorded, each operation's are opened by an EFFECT_OPERATION. */
 export function runBatch(operations: usize, results: usize, count: i32, recordEffects: bool): i32 {
   startRecording(recordEffects);
+  const isTlbOn = tlbMode != TLB_OFF;
+  const mayTakeLane = !isLoneTable && !isTlbOn;
   const end = operations + (count as usize) * Op.OPERATION_SIZE;
   let result = results;
   for (let rec = operations; rec < end; rec += Op.OPERATION_SIZE) {
     if (recordEffects) {
       recordEffect(EFFECT_OPERATION, 0, 0, (rec - operations) / Op.OPERATION_SIZE, 0, 0, 0);
-    } else if (!isLoneTable) {
+    } else if (mayTakeLane) {
       const next = runFastLane(rec, end, result);
       result += ((next - rec) / Op.OPERATION_SIZE) * RESULT_SIZE;
       rec = next;
       if (rec == end) break;
     }
-    executeVerb(rec, result);
+    if (isTlbOn) executeUnderTlb(rec, result);
+    else executeVerb(rec, result);
     result += RESULT_SIZE;
   }
   return count;
@@ -145,8 +151,16 @@ export function runBatch(operations: usize, results: usize, count: i32, recordEf
 
 /** Runs one operation and writes its result. */
 export function execute(rec: usize, result: usize): void {
-  const ordinary = !recording && !isLoneTable && runFastLane(rec, rec + Op.OPERATION_SIZE, result) != rec;
-  if (!ordinary) executeVerb(rec, result);
+  const ordinary = !observing && !isLoneTable && runFastLane(rec, rec + Op.OPERATION_SIZE, result) != rec;
+  if (ordinary) return;
+  if (tlbMode != TLB_OFF) executeUnderTlb(rec, result);
+  else executeVerb(rec, result);
+}
+
+function executeUnderTlb(rec: usize, result: usize): void {
+  beginOperation(operation(rec));
+  executeVerb(rec, result);
+  endOperation();
 }
 
 function executeVerb(rec: usize, result: usize): void {

@@ -13,13 +13,17 @@ import {
   HYP_MEMBLOCK_REGIONS,
   KIND_PAGE_TABLE,
   KIND_REPLAYED,
+  KIND_WALK,
 } from "../abi/config";
 import { CREATE_GEOMETRY, CREATE_OK, CREATE_REGIONS, CREATE_TOO_LARGE, REGION_FRAMES } from "../abi/codes";
 import { iaBits, pageShift, setGeometry } from "../arch/geometry";
+import { attachTlb, tlbAddress } from "../arch/tlb";
 import { reserveFrames } from "../memory/dram";
 import { heapLeft, heapTop, reserve, setHeapTop } from "../memory/heap";
 import { forgetChunks } from "../memory/journal";
 import { addRegion, beginRegions, countPages, reserveVmemmap } from "../memory/regions";
+import { setAbortRange } from "../memory/physical";
+import { dropSparse } from "../memory/sparse";
 import { limitReached, panicked, setVerdict } from "../memory/verdict";
 import { setFeatures } from "../pagetable/attributes";
 import { reserveWalkCache } from "../pagetable/walk-cache";
@@ -27,9 +31,10 @@ import { prepareFastLane } from "../systems/pkvm/fast-lane";
 import { createPkvm } from "../systems/pkvm/machine";
 import { startReplayed } from "../systems/pkvm/replayed";
 import { createLoneTable } from "./lone-table";
+import { createWalkMachine, reserveWalkWindows } from "./walk-machine";
 
 const CONFIG_BYTES: usize = CONFIG_HEADER_SIZE + (HYP_MEMBLOCK_REGIONS + 1) * CONFIG_REGION_SIZE;
-// Preserved globals: 0 u32 panicked | 4 u32 limit | 8 u64 next guest frame of a replayed machine
+// Preserved globals: 0 u32 panicked | 4 u32 limit | 8 u64 next guest frame of a replayed machine | 16 u32 TLB
 const PRESERVED_BYTES: usize = 32;
 
 /** Where the caller writes the configuration record. */
@@ -47,13 +52,18 @@ export function configWindow(): usize {
 
 /** Builds the machine that the configuration window describes. CREATE_*; after an error there is no machine. */
 export function createMachine(): i32 {
+  reserveWalkWindows();
   if (base == 0) base = heapTop();
   setHeapTop(base);
   forgetChunks();
+  attachTlb(0);
   setVerdict(0, 0);
   const config = configWindow();
   isLoneTable = load<u32>(config, CONFIG_KIND) == KIND_PAGE_TABLE;
   preserved = reserve(PRESERVED_BYTES);
+  setAbortRange(0, 0);
+  if (load<u32>(config, CONFIG_KIND) == KIND_WALK) return createWalkMachine();
+  dropSparse();
   if (!setGeometry(load<u32>(config, CONFIG_PAGE_SHIFT), load<u32>(config, CONFIG_IA_BITS))) return CREATE_GEOMETRY;
   setFeatures(load<u32>(config, CONFIG_FEATURES));
   const memory = createMemory(config);
@@ -96,6 +106,7 @@ export function snapshotBase(): usize {
 export function snapshotSize(): usize {
   store<u32>(preserved, panicked);
   store<u32>(preserved, limitReached, 4);
+  store<u32>(preserved, tlbAddress() as u32, 16);
   return heapTop() - base;
 }
 
@@ -109,5 +120,6 @@ export function beginRestore(bytes: usize): bool {
 export function finishRestore(bytes: usize): void {
   setHeapTop(base + bytes);
   forgetChunks();
+  attachTlb(load<u32>(preserved, 16) as usize);
   setVerdict(load<u32>(preserved), load<u32>(preserved, 4));
 }

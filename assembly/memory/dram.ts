@@ -9,7 +9,7 @@ import { pageOf, pfnOf, vmemmap, vmemmapPages } from "./regions";
 import { reachLimit } from "./verdict";
 
 // u32 per page: the frame's linear address, 0 = none.
-let frames: usize = 0;
+export let frames: usize = 0;
 /** Frames of pages that became zero for good, linked through their first bytes; lives in linear memory to be part of snapshots. */
 let freeList: usize = 0;
 // Takes the writes after linear memory ran out, so that nothing traps; the machine reports the limit.
@@ -94,4 +94,42 @@ export function writeU64(pa: u64, value: u64): void {
   const page = pageOf(pa >> pageShift);
   if (page == 0) return;
   store<u64>(ensureFrame(page) + ((pa & (pageSize - 1)) as usize), value);
+}
+
+/** Reads `bytes` (1, 2, 4 or 8) within one page, at any alignment. */
+export function readSized(pa: u64, bytes: u32): u64 {
+  const page = pageOf(pa >> pageShift);
+  if (page == 0) return 0;
+  const frame = frameOf(page);
+  if (frame == 0) return 0;
+  const at = frame + ((pa & (pageSize - 1)) as usize);
+  switch (bytes) {
+    case 1:
+      return load<u8>(at);
+    case 2:
+      return load<u16>(at);
+    case 4:
+      return load<u32>(at);
+    default:
+      return load<u64>(at);
+  }
+}
+
+export function writeSized(pa: u64, bytes: u32, value: u64): void {
+  const page = pageOf(pa >> pageShift);
+  if (page == 0) return;
+  const at = ensureFrame(page) + ((pa & (pageSize - 1)) as usize);
+  switch (bytes) {
+    case 1:
+      store<u8>(at, value as u8);
+      break;
+    case 2:
+      store<u16>(at, value as u16);
+      break;
+    case 4:
+      store<u32>(at, value as u32);
+      break;
+    default:
+      store<u64>(at, value);
+  }
 }

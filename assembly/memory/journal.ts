@@ -34,6 +34,9 @@ import { reachLimit } from "./verdict";
 
 /** Whether effects are being recorded; writers look at it before they call. */
 export let recording: bool = false;
+/** Whether anyone looks at table changes and maintenance: effects are recorded, or a TLB is on. */
+export let observing: bool = false;
+let watched: bool = false;
 
 let first: usize = 0;
 let chunk: usize = 0;
@@ -41,6 +44,7 @@ let chunk: usize = 0;
 /** Starts a batch: forgets the effects of the one before. */
 export function startRecording(on: bool): void {
   recording = on;
+  observing = on || watched;
   for (let at = first; at != 0 && load<u32>(at, 4) != 0; at = load<u32>(at) as usize) store<u32>(at, 0, 4);
   chunk = first;
 }
@@ -55,6 +59,13 @@ export function forgetChunks(): void {
   first = 0;
   chunk = 0;
   recording = false;
+  observing = watched;
+}
+
+/** A TLB was switched on or off. */
+export function setWatched(on: bool): void {
+  watched = on;
+  observing = recording || on;
 }
 
 function nextChunk(): bool {

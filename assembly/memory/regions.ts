@@ -123,6 +123,15 @@ export function pageOf(pfn: u64): usize {
   return currentWords + (((pfn - currentFirstPfn) as usize) << 3);
 }
 
+/** The region that a page lies in; null where nothing is. */
+export function regionOf(pfn: u64): Region | null {
+  for (let i = 0; i < regionCount; i++) {
+    const region = regionAt(i);
+    if (pfn - region.firstPfn < region.pages) return region;
+  }
+  return null;
+}
+
 /** As `pageOf`, but 0 for NOMAP pages and for what EL2 does not count as memory. */
 export function mappedPageOf(pfn: u64): usize {
   if (pfn - currentFirstPfn >= currentPages && !select(pfn)) return 0;

@@ -5,6 +5,7 @@ import { frameOf } from "../memory/dram";
 import { PANIC_STAGE2_DESTROY, PANIC_STAGE2_FREE_UNLINKED } from "../abi/codes";
 import { isTable } from "../arch/descriptor";
 import { indexMask, levelShift, pgdPages, startLevel } from "../arch/geometry";
+import { enterDetached, leaveDetached } from "../arch/tlb-checks";
 import { panic } from "../memory/verdict";
 import { childPage, freeTablePage, isEmptyTable, rootFrame, rootPage, setEntry, Stage2 } from "./stage2-table";
 import { forgetLeafTable } from "./walk-cache";
@@ -12,7 +13,9 @@ import { forgetLeafTable } from "./walk-cache";
 /** free_unlinked: frees the subtree whose top table `page` has entries of `level` and covers from `ipa`. */
 export function freeUnlinked(table: Stage2, page: usize, level: i32, ipa: u64): i32 {
   const base = (ipa >> levelShift(level - 1)) << levelShift(level - 1);
+  enterDetached();
   const ret = clearTable(table, page, frameOf(page), level, base);
+  leaveDetached();
   if (ret != 0) return ret;
   if (!isEmptyTable(page)) return panic(PANIC_STAGE2_FREE_UNLINKED);
   if (level == 3) forgetLeafTable(table, base);

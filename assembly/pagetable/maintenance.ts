@@ -1,9 +1,14 @@
-// TLB and cache maintenance of the page-table library, as recorded effects (reference 2.5, 2.10, 2.15).
+// TLB and cache maintenance of the page-table library: it is recorded, and a TLB hears of it (reference 2.5, 2.10, 2.15).
+// Each TLBI names its site (TLBI_*), so that one can be taken out.
 
 import { outputAddress } from "../arch/descriptor";
 import { granuleSize, levelShift, pageShift } from "../arch/geometry";
 import { TTL_UNKNOWN } from "../abi/records";
+import { TLBI_BREAK_TABLE, TLBI_RELAX_PERMS, TLBI_TEARDOWN, TLBI_UNMAP_TABLE } from "../abi/tlb";
+import { invalidateIpa, invalidateRange, invalidateVmid } from "../arch/tlb";
+import { isIssued, retireVmid } from "../arch/tlb-checks";
 import {
+  observing,
   recordDataCache,
   recording,
   recordInstructionCache,
@@ -18,41 +23,56 @@ import { DATA_CACHE, DATA_CACHE_NOT_FWB, INSTRUCTION_CACHE, Stage2 } from "./sta
 /** MAX_TLBI_RANGE_PAGES. */
 const RANGE_PAGES: u64 = 2097152;
 
-export function flushIpa(table: Stage2, ipa: u64, level: i32): void {
+export function flushIpa(table: Stage2, ipa: u64, level: i32, site: i32): void {
+  if (!observing || !isIssued(site)) return;
   if (recording) recordTlbiIpa(table.vmid, ipa, level);
+  invalidateIpa(table.vmid, ipa, level);
 }
 
-export function flushIpaUnknownLevel(table: Stage2, ipa: u64): void {
-  if (recording) recordTlbiIpa(table.vmid, ipa, TTL_UNKNOWN);
+/** An empty table was taken out. */
+export function flushTablePointer(table: Stage2, ipa: u64): void {
+  flushIpa(table, ipa, TTL_UNKNOWN, TLBI_UNMAP_TABLE);
 }
 
+/** This CPU only. */
 export function flushIpaLocal(table: Stage2, ipa: u64, level: i32): void {
+  if (!observing || !isIssued(TLBI_RELAX_PERMS)) return;
   if (recording) recordTlbiIpaNsh(table.vmid, ipa, level);
+  invalidateIpa(table.vmid, ipa, level);
 }
 
-export function flushVmid(table: Stage2): void {
+export function flushVmid(table: Stage2, site: i32): void {
+  if (!observing || !isIssued(site)) return;
   if (recording) recordTlbiVmid(table.vmid);
+  invalidateVmid(table.vmid);
+}
+
+/** The VM is about to end: nothing walks its tables any more, and nothing fills the TLB again. */
+export function flushForTeardown(table: Stage2): void {
+  flushVmid(table, TLBI_TEARDOWN);
+  if (isIssued(TLBI_TEARDOWN)) retireVmid(table.vmid);
 }
 
 /** kvm_tlb_flush_vmid_range: the whole VMID without range TLBI. */
-export function flushRange(table: Stage2, ipa: u64, size: u64): void {
-  if (!recording) return;
+export function flushRange(table: Stage2, ipa: u64, size: u64, site: i32): void {
+  if (!observing || !isIssued(site)) return;
   if (!hasTlbRange) {
-    recordTlbiVmid(table.vmid);
+    flushVmid(table, site);
     return;
   }
   let address = ipa;
   for (let pages = size >> pageShift; pages > 0;) {
     const now = min(pages, RANGE_PAGES);
-    recordTlbiRange(table.vmid, address, now);
+    if (recording) recordTlbiRange(table.vmid, address, now);
+    invalidateRange(table.vmid, address, now << pageShift);
     pages -= now;
     address += now << pageShift;
   }
 }
 
-/** A table is about to go: everything its entry covers. */
+/** A table is about to be replaced by a leaf: everything its entry covers. */
 export function flushTable(table: Stage2, ipa: u64, level: i32): void {
-  flushRange(table, (ipa >> levelShift(level)) << levelShift(level), granuleSize(level));
+  flushRange(table, (ipa >> levelShift(level)) << levelShift(level), granuleSize(level), TLBI_BREAK_TABLE);
 }
 
 /** Data-cache hook on a mapping being made. The library asks without looking at FWB, the guest's hook looks. */

@@ -13,7 +13,9 @@ import {
 } from "../abi/codes";
 import { addressField, isExecutable, isTable, isValid, PERMS, SW, TABLE, TYPE, VALID } from "../arch/descriptor";
 import { granuleSize, isBlockLevel, pageMask, pageSize, pfnToPa } from "../arch/geometry";
-import { recording } from "../memory/journal";
+import { TLBI_BREAK_LEAF } from "../abi/tlb";
+import { entryBroken } from "../arch/tlb-checks";
+import { observing } from "../memory/journal";
 import { isMemoryRange, pfnOf } from "../memory/regions";
 import { panic, refuse } from "../memory/verdict";
 import { attributes, isNormal, PROT_RW, PROT_RWX, setAttributes } from "./attributes";
@@ -118,7 +120,7 @@ function visitLeaf(): i32 {
   if (!mayAllocate) return refuse(ENOMEM, REASON_TABLE_PAGES, address, 0, 0);
   const child = allocateTablePage(table);
   if (child == 0) return refuse(ENOMEM, REASON_TABLE_PAGES, address, 0, 0);
-  breakEntry(table, level, address, old, flags);
+  if (observing) breakEntry(table, entry, level, address, old, flags);
   setEntry(table, entry, tablePage, level, address, addressField(pfnToPa(pfnOf(child))) | TABLE);
   return 0;
 }
@@ -148,13 +150,13 @@ function installLeaf(pgt: Stage2, at: usize, page: usize, atLevel: i32, addr: u6
   const change = before ^ leaf;
   if ((before & leaf & VALID) != 0 && (change & ~PERMS) == 0) return refuse(EAGAIN, REASON_PERMS_ONLY, addr, 0, 0);
   // Nothing the hardware looks at changes: no break, no invalidation, no cache maintenance.
-  if ((change & ~SW) != 0 && recording) maintain(pgt, atLevel, addr, before, leaf, walkFlags);
+  if ((change & ~SW) != 0 && observing) maintain(pgt, at, atLevel, addr, before, leaf, walkFlags);
   setEntry(pgt, at, page, atLevel, addr, leaf);
   return 0;
 }
 
-function maintain(pgt: Stage2, atLevel: i32, addr: u64, before: u64, leaf: u64, walkFlags: u32): void {
-  breakEntry(pgt, atLevel, addr, before, walkFlags);
+function maintain(pgt: Stage2, at: usize, atLevel: i32, addr: u64, before: u64, leaf: u64, walkFlags: u32): void {
+  breakEntry(pgt, at, atLevel, addr, before, walkFlags);
   if (!isValid(leaf) || walkFlags & SKIP_CMO) return;
   if (isNormal(pgt, leaf)) cleanMapped(pgt, leaf, atLevel);
   if (isExecutable(leaf)) invalidateInstructions(pgt, leaf, atLevel);
@@ -166,9 +168,10 @@ function leafAllowed(granule: u64, target: u64): bool {
   return granule <= end - address && ((target | address) & (granule - 1)) == 0;
 }
 
-// Break before make: the invalidation between the two. The LOCKED entry is never seen, so it is not written.
-function breakEntry(pgt: Stage2, atLevel: i32, addr: u64, before: u64, walkFlags: u32): void {
+// Break before make: the invalidation between the two. Only the TLB is told of the LOCKED entry, which nobody else sees.
+function breakEntry(pgt: Stage2, at: usize, atLevel: i32, addr: u64, before: u64, walkFlags: u32): void {
+  entryBroken(pgt.vmid, atLevel, addr, before, at);
   if (walkFlags & SKIP_BBM_TLBI) return;
   if (isTable(before, atLevel)) flushTable(pgt, addr, atLevel);
-  else if (isValid(before)) flushIpa(pgt, addr, atLevel);
+  else if (isValid(before)) flushIpa(pgt, addr, atLevel, TLBI_BREAK_LEAF);
 }

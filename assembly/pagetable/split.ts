@@ -10,6 +10,8 @@ import { refuse } from "../memory/verdict";
 import { setRefcount } from "../memory/vmemmap";
 import { ensureFrame } from "../memory/dram";
 import { attributes, protOf, setAttributes } from "./attributes";
+import { TLBI_SPLIT } from "../abi/tlb";
+import { entryBroken } from "../arch/tlb-checks";
 import { flushIpa } from "./maintenance";
 import { setEntry, Stage2 } from "./stage2-table";
 import { address, entry, LEAF, level, old, table, tablePage, walk } from "./walk";
@@ -38,7 +40,8 @@ function splitLeaf(kind: u32): i32 {
   const base = (address >> levelShift(level)) << levelShift(level);
   const top = createUnlinked(outputAddress(old), level, base, toPages);
   if (top == 0) return refuse(ENOMEM, REASON_TABLE_PAGES, address, needed as u32, splitCache as u32);
-  flushIpa(table, address, level);
+  entryBroken(table.vmid, level, address, old, entry);
+  flushIpa(table, address, level, TLBI_SPLIT);
   setEntry(table, entry, tablePage, level, address, addressField(pfnToPa(pfnOf(top))) | TABLE);
   return 0;
 }

@@ -4,7 +4,8 @@
 import { indexMask, levelBits, levelShift, pageShift, pfnToPa, pgdPages, startLevel } from "../arch/geometry";
 import { isTable, outputAddress } from "../arch/descriptor";
 import { clearPage, ensureFrame } from "../memory/dram";
-import { recordDescriptor, recordTable, recording } from "../memory/journal";
+import { entryChanged } from "../arch/tlb-checks";
+import { observing, recordDescriptor, recordTable, recording } from "../memory/journal";
 import { Memcache, popMemcache } from "../memory/memcache";
 import { allocatePages, Pool, putPage } from "../memory/page-pool";
 import { pageOf, pfnOf } from "../memory/regions";
@@ -79,7 +80,12 @@ export function setEntry(table: Stage2, entry: usize, tablePage: usize, level: i
   if (old == 0) {
     if (value != 0) incrementRefcount(tablePage);
   } else if (value == 0) decrementRefcount(tablePage);
+  if (observing) observe(table, entry, level, ipa, old, value);
+}
+
+function observe(table: Stage2, entry: usize, level: i32, ipa: u64, old: u64, value: u64): void {
   if (recording) recordChange(table, level, ipa, old, value);
+  entryChanged(table.vmid, level, ipa, old, value, entry);
 }
 
 function recordChange(table: Stage2, level: i32, ipa: u64, old: u64, value: u64): void {

@@ -2,9 +2,10 @@
 
 import { isTable, isValid } from "../arch/descriptor";
 import { pageSize } from "../arch/geometry";
-import { recording } from "../memory/journal";
+import { TLBI_UNMAP_LEAF, TLBI_UNMAP_RANGE } from "../abi/tlb";
+import { observing } from "../memory/journal";
 import { hasFwb, hasTlbRange, isNormal } from "./attributes";
-import { cleanUnmapped, flushIpa, flushIpaUnknownLevel, flushRange } from "./maintenance";
+import { cleanUnmapped, flushIpa, flushRange, flushTablePointer } from "./maintenance";
 import { childPage, freeTablePage, isEmptyTable, setEntry, Stage2 } from "./stage2-table";
 import { address, entry, LEAF, level, old, table, TABLE_POST, tablePage, walk } from "./walk";
 import { forgetLeafTable, leafTable, pageEntry } from "./walk-cache";
@@ -20,7 +21,7 @@ export function stage2Unmap(pgt: Stage2, addr: u64, size: u64): i32 {
   if (at != 0) removeLeaf(pgt, at, page, 3, addr);
   // The walk that frees finds the leaf gone and only comes by the tables above it.
   if (at == 0 || isEmptyTable(page)) ret = walk(pgt, addr, size, LEAF | TABLE_POST, visit);
-  if (recording && defersFlush() && size != 0) flushRange(pgt, addr, size);
+  if (observing && defersFlush() && size != 0) flushRange(pgt, addr, size, TLBI_UNMAP_RANGE);
   return ret;
 }
 
@@ -39,8 +40,8 @@ function removeLeaf(pgt: Stage2, at: usize, page: usize, atLevel: i32, addr: u64
   const removed = load<u64>(at);
   if (removed == 0) return;
   setEntry(pgt, at, page, atLevel, addr, 0);
-  if (!recording || !isValid(removed)) return;
-  if (!defersFlush()) flushIpa(pgt, addr, atLevel);
+  if (!observing || !isValid(removed)) return;
+  if (!defersFlush()) flushIpa(pgt, addr, atLevel, TLBI_UNMAP_LEAF);
   if (isNormal(pgt, removed)) cleanUnmapped(pgt, removed, atLevel);
 }
 
@@ -48,7 +49,7 @@ function unmapTable(): void {
   const child = childPage(old);
   if (!isTable(old, level) || !isEmptyTable(child)) return;
   setEntry(table, entry, tablePage, level, address, 0);
-  flushIpaUnknownLevel(table, address);
+  flushTablePointer(table, address);
   if (level == 2) forgetLeafTable(table, address);
   freeTablePage(table, child);
 }

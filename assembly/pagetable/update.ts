@@ -4,6 +4,7 @@
 import { EAGAIN, EINVAL, PANIC_STAGE2_TEST_CLEAR_YOUNG, REASON_INVALID_LEAF, REASON_PROT } from "../abi/codes";
 import { TTL_UNKNOWN } from "../abi/records";
 import { AF, isExecutable, isValid, S2AP_R, S2AP_W, SW, XN, XN_SHIFT } from "../arch/descriptor";
+import { deferInvalidation } from "../arch/tlb-checks";
 import { panic, refuse } from "../memory/verdict";
 import { executeNever, isNormal, PROT_R, PROT_W, PROT_X } from "./attributes";
 import { cleanUnmapped, flushIpaLocal, invalidateInstructions } from "./maintenance";
@@ -20,7 +21,10 @@ let updatedLevel: i32 = 0;
 
 /** kvm_pgtable_stage2_wrprotect. No TLBI: the caller flushes the VMID. */
 export function stage2WriteProtect(pgt: Stage2, addr: u64, size: u64): i32 {
-  return update(pgt, addr, size, 0, S2AP_W, IGNORE_EAGAIN);
+  deferInvalidation(true);
+  const ret = update(pgt, addr, size, 0, S2AP_W, IGNORE_EAGAIN);
+  deferInvalidation(false);
+  return ret;
 }
 
 /** kvm_pgtable_stage2_mkyoung: sets the access flag; says nothing if there is no leaf. */
@@ -28,11 +32,14 @@ export function stage2MakeYoung(pgt: Stage2, addr: u64): void {
   update(pgt, addr, 1, AF, 0, 0);
 }
 
-/** kvm_pgtable_stage2_test_clear_young: 1 if any leaf was young. An address out of range is asserted. */
+/** kvm_pgtable_stage2_test_clear_young: 1 if any leaf was young. No TLBI either. An address out of range is asserted. */
 export function stage2TestClearYoung(pgt: Stage2, addr: u64, size: u64, mkold: bool): i32 {
   makeOld = mkold;
   young = false;
-  if (walk(pgt, addr, size, LEAF, ageLeaf) != 0) return panic(PANIC_STAGE2_TEST_CLEAR_YOUNG);
+  deferInvalidation(true);
+  const ret = walk(pgt, addr, size, LEAF, ageLeaf);
+  deferInvalidation(false);
+  if (ret != 0) return panic(PANIC_STAGE2_TEST_CLEAR_YOUNG);
   return young ? 1 : 0;
 }
 

@@ -12,12 +12,30 @@ export interface Failure {
   readonly exitCode: number;
 }
 
+/** An input that is no trace is refused: an option's value, an image, a log. */
+export class RefusedInput extends Error {
+  override readonly name = "RefusedInput";
+  /** The file, or the option. */
+  readonly file: string;
+  /** From 1; 0 if none is to blame. */
+  readonly line: number;
+
+  constructor(file: string, line: number, sentence: string) {
+    super(sentence);
+    this.file = file;
+    this.line = line;
+  }
+}
+
 /**
  * What an error says about an input.
  *
  * @throws the error itself if it is not the input's fault
  */
 export function inputFailure(file: string, error: unknown): Failure {
+  if (error instanceof RefusedInput) {
+    return { file: error.file, line: error.line, sentence: error.message, exitCode: REFUSED };
+  }
   if (error instanceof TraceError) return { file, line: error.line, sentence: error.message, exitCode: REFUSED };
   if (error instanceof LimitError) return { file, line: error.line, sentence: error.message, exitCode: LIMIT };
   throw error;

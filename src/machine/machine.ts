@@ -3,6 +3,16 @@
 import * as codes from "../../assembly/abi/codes.js";
 import { BATCH_OPERATIONS, OPERATION_SIZE } from "../../assembly/abi/operations.js";
 import * as abi from "../../assembly/abi/records.js";
+import * as walkAbi from "../../assembly/abi/walk.js";
+import {
+  decodeAnswer,
+  encodeAccess,
+  handleOf,
+  type AccessAnswer,
+  type AccessOptions,
+  type MemoryAccess,
+  type Stage2,
+} from "./accesses.js";
 import {
   creationError,
   packConfig,
@@ -28,6 +38,9 @@ import { INVARIANTS, invariantMask, type Violation } from "./invariants.js";
 import { instantiateCore, type Core } from "./module.js";
 import { encodeOperation, type Operation } from "./operations.js";
 import { decodeOutcome, panicOf, type Outcome, type Panic } from "./outcome.js";
+import { unpackRegisters, type WalkRegisters } from "./walk-machine.js";
+import { Tlb, type TlbMode } from "./tlb.js";
+import { decodeTranslation, packAccess, type Access, type AccessKind, type Translation } from "./translation.js";
 
 export type { Outcome } from "./outcome.js";
 
@@ -54,6 +67,12 @@ export interface Snapshot {
 /** Hears what an operation did: its number since the machine was created or reset, and its effects in order. */
 export type EffectsListener = (operation: number, effects: readonly Effect[]) => void;
 
+/** What a machine has besides its configuration. */
+export interface MachineOptions {
+  /** Default: off. True: `on_access`. */
+  readonly tlb?: TlbMode | boolean;
+}
+
 export interface BatchOptions {
   /** Record effects and fill in the outcomes' `effects` and `details`. Default: true. Without it a batch is much faster. */
   readonly effects?: boolean;
@@ -66,14 +85,11 @@ export interface PackedOptions {
   readonly effects?: boolean;
 }
 
-/** Whose stage 2: the host's, or that of the VM with this handle. */
-export type Stage2 = "host" | number;
-
-const handleOf = (stage2: Stage2): number => (stage2 === "host" ? 0 : stage2);
-
 /** A simulated arm64 machine under pKVM, or a lone stage-2 table. */
 export class Machine {
   readonly config: ResolvedConfig;
+  /** Off, unless switched on. */
+  readonly tlb: Tlb;
   readonly #core: Core;
   readonly #listeners = new Set<EffectsListener>();
   /** Operations run since creation or the last reset. */
@@ -82,16 +98,18 @@ export class Machine {
   private constructor(core: Core, config: ResolvedConfig) {
     this.#core = core;
     this.config = config;
+    this.tlb = new Tlb(core, () => this.#operations);
   }
 
   /**
    * Makes a pKVM host in the state in which EL2 hands over to it.
    *
    * @param config only `regions` must be given
+   * @param options what it has besides: a TLB model
    * @throws ConfigError naming the field that cannot be
    */
-  static async create(config: MachineConfig): Promise<Machine> {
-    return Machine.createOn(await instantiateCore(), resolveConfig(config));
+  static async create(config: MachineConfig, options: MachineOptions = {}): Promise<Machine> {
+    return Machine.createOn(await instantiateCore(), resolveConfig(config), options);
   }
 
   /**
@@ -99,8 +117,8 @@ export class Machine {
    *
    * @throws ConfigError naming the field that cannot be
    */
-  static async createPageTable(config: PageTableConfig): Promise<Machine> {
-    return Machine.createOn(await instantiateCore(), resolvePageTableConfig(config));
+  static async createPageTable(config: PageTableConfig, options: MachineOptions = {}): Promise<Machine> {
+    return Machine.createOn(await instantiateCore(), resolvePageTableConfig(config), options);
   }
 
   /**
@@ -108,13 +126,16 @@ export class Machine {
    *
    * @throws ConfigError if the core cannot make it
    */
-  static createOn(core: Core, config: ResolvedConfig): Machine {
+  static createOn(core: Core, config: ResolvedConfig, options: MachineOptions = {}): Machine {
     const packed = packConfig(config);
     const window = core.exports.configWindow();
     new Uint8Array(core.memory.buffer, window, packed.length).set(packed);
     const answer = core.exports.machineCreate();
     if (answer !== codes.CREATE_OK) throw creationError(answer, config);
-    return new Machine(core, config);
+    const machine = new Machine(core, config);
+    const { tlb = "off" } = options;
+    if (tlb !== "off" && tlb !== false) machine.tlb.enable(tlb === true ? "on_access" : tlb);
+    return machine;
   }
 
   /** The core below, for readers that run records which are in its memory already. */
@@ -191,6 +212,7 @@ export class Machine {
   #eachBatch(packed: Uint8Array, count: number, record: boolean, collect: (count: number) => void): void {
     const { exports, memory } = this.#core;
     const recording = record || this.#listeners.size > 0;
+    exports.tlbNumberOperations(this.#operations);
     for (let first = 0; first < count; first += BATCH_OPERATIONS) {
       const size = Math.min(BATCH_OPERATIONS, count - first);
       const bytes = packed.subarray(first * OPERATION_SIZE, (first + size) * OPERATION_SIZE);
@@ -336,6 +358,79 @@ export class Machine {
     return pfn << shift;
   }
 
+  /**
+   * One access by the host or a guest: translated by a walk of its stage 2 as it stands (with the TLB on, by an entry
+   * that is there), then carried out on page contents.
+   * Nothing else happens: a hypervisor hears of a fault only if the caller tells it (`host_abort`).
+   *
+   * @param ipa bytes, any 64-bit value; the access stays within its page
+   * @throws RangeError if a value does not fit, or the access crosses a page boundary
+   */
+  access(stage2: Stage2, ipa: bigint, kind: AccessKind, options: AccessOptions = {}): AccessAnswer {
+    return this.accessBatch([{ ...options, stage2, ipa, kind }])[0] as AccessAnswer;
+  }
+
+  /**
+   * Runs accesses in order. The same as making them one by one.
+   *
+   * @throws RangeError as `access`, before the first one is made
+   */
+  accessBatch(accesses: readonly MemoryAccess[]): AccessAnswer[] {
+    const records = new Uint8Array(accesses.length * walkAbi.ACCESS_RECORD_SIZE);
+    const view = new DataView(records.buffer);
+    accesses.forEach((access, index) => {
+      encodeAccess(access, this.pageSize, view, index * walkAbi.ACCESS_RECORD_SIZE);
+    });
+    const answers = new Uint8Array(accesses.length * walkAbi.ANSWER_SIZE);
+    this.accessPacked(records, accesses.length, answers);
+    const answered = new DataView(answers.buffer);
+    return accesses.map((_, index) => decodeAnswer(answered, index * walkAbi.ANSWER_SIZE));
+  }
+
+  /**
+   * Runs packed accesses (layout: assembly/abi/walk.ts).
+   *
+   * @param records `count` accesses of 24 bytes
+   * @param answers takes `count` answers of 32 bytes
+   * @throws RangeError if `records` or `answers` is too short, or no more page contents fit WebAssembly memory
+   */
+  accessPacked(records: Uint8Array, count: number, answers: Uint8Array): void {
+    const { ACCESS_BATCH, ACCESS_RECORD_SIZE, ANSWER_SIZE } = walkAbi;
+    if (records.length < count * ACCESS_RECORD_SIZE) throw new RangeError(`records: ${count} accesses do not fit`);
+    if (answers.length < count * ANSWER_SIZE) throw new RangeError(`answers: ${count} answers do not fit`);
+    const { exports, memory } = this.#core;
+    for (let first = 0; first < count; first += ACCESS_BATCH) {
+      const size = Math.min(ACCESS_BATCH, count - first);
+      const bytes = records.subarray(first * ACCESS_RECORD_SIZE, (first + size) * ACCESS_RECORD_SIZE);
+      new Uint8Array(memory.buffer, exports.operationWindow(), bytes.length).set(bytes);
+      exports.runAccessBatch(size);
+      if (exports.limitCode() !== 0) throw new RangeError("the 4 GiB of WebAssembly memory are used up");
+      const answered = new Uint8Array(memory.buffer, exports.resultWindow(), size * ANSWER_SIZE);
+      answers.set(answered, first * ANSWER_SIZE);
+    }
+  }
+
+  /**
+   * Translates an access with all that can be said of it: attributes, syndrome, the way through the tables. No data moves.
+   *
+   * @param ipa bytes, any 64-bit value
+   * @returns null if there is no such VM
+   */
+  translate(stage2: Stage2, ipa: bigint, access: Access): Translation | null {
+    const { exports, memory } = this.#core;
+    const startLevel = exports.explainAccess(handleOf(stage2), BigInt.asUintN(64, ipa), packAccess(access));
+    if (startLevel === walkAbi.NO_STAGE2) return null;
+    return decodeTranslation(new DataView(memory.buffer), exports.walkTranslations(), startLevel);
+  }
+
+  /** The registers with which a CPU walks a stage 2; null if there is no such VM. */
+  walkRegisters(stage2: Stage2): WalkRegisters | null {
+    const { exports, memory } = this.#core;
+    // A translation loads them; where it leads does not matter.
+    if (exports.explainAccess(handleOf(stage2), 0n, walkAbi.ACCESS_READ) === walkAbi.NO_STAGE2) return null;
+    return unpackRegisters(new DataView(memory.buffer), exports.walkRegisters());
+  }
+
   /** The VM slots that are not free, by handle. */
   vms(): Vm[] {
     if (this.config.kind === "page_table") return [];
@@ -382,10 +477,12 @@ export class Machine {
     exports.finishRestore(snapshot.bytes.length);
   }
 
-  /** Back to the state right after creation. */
+  /** Back to the state right after creation; a TLB that is on stays on, and is empty. */
   reset(): void {
+    const { mode } = this.tlb;
     this.#core.exports.machineReset();
     this.#operations = 0;
+    if (mode !== "off") this.tlb.enable(mode);
   }
 
   /**

@@ -52,6 +52,27 @@ export interface CoreExports {
   violationSubject(): bigint;
   violationExpected(): bigint;
   violationFound(): bigint;
+  runAccessBatch(count: number): void;
+  translateBatch(handle: number, access: number, count: number): number;
+  translateSingles(handle: number, access: number, count: number): number;
+  translateDependent(handle: number, access: number, mask: bigint, count: number): number;
+  explainAccess(handle: number, ipa: bigint, access: number): number;
+  tlbSwitch(mode: number): number;
+  tlbModeNow(): number;
+  tlbNumberOperations(next: number): void;
+  tlbReportCount(): number;
+  tlbReportPointer(index: number): number;
+  tlbForgetReports(): void;
+  tlbInvalidateAll(): void;
+  tlbSuppress(site: number): void;
+  walkRegisters(): number;
+  walkSetRegisters(): void;
+  walkRequests(): number;
+  walkTranslations(): number;
+  walkExplain(count: number): number;
+  walkWriteWords(count: number): number;
+  walkReadWord(pa: bigint): bigint;
+  walkDigest(): bigint;
 }
 
 /** One instance of the core and the memory it works in. */

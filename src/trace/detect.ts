@@ -2,7 +2,7 @@
 
 import { excerpt } from "./replay.js";
 
-export type TraceFormat = "golden" | "tracefs" | "freehold-trace";
+export type TraceFormat = "golden" | "golden-walk" | "tracefs" | "freehold-trace";
 
 /** More of the input than this is not looked at. A golden or Freehold header fits many times over. */
 export const DETECT_BYTES = 65536;
@@ -41,7 +41,7 @@ function notATrace(looks: string): Detection {
 function detectJson(text: string): Detection {
   const line = firstLine(text);
   const format = /"format"\s*:\s*"([^"]*)"/.exec(line)?.[1];
-  if (format === "freehold-golden") return { format: "golden" };
+  if (format === "freehold-golden") return { format: /"kind"\s*:\s*"walk"/.test(line) ? "golden-walk" : "golden" };
   if (format === "freehold-trace") return { format: "freehold-trace" };
   return notATrace(
     format === undefined

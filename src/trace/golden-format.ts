@@ -10,13 +10,20 @@ import {
   type ResolvedConfig,
 } from "../machine/config.js";
 import { fitsArgument, verbNamed, type Argument, type ArgumentKind, type Operation } from "../machine/operations.js";
-import { excerpt } from "./replay.js";
-import { firstIssue } from "../machine/schema-issue.js";
-
-/** What is wrong with a line; the reader adds the line number. */
-export class FormatError extends Error {
-  override readonly name = "FormatError";
-}
+import {
+  COUNT_MAX,
+  derived,
+  fail,
+  type Fields,
+  hex,
+  HEX,
+  integer,
+  list,
+  object,
+  onlyFields,
+  parse,
+  shown,
+} from "./golden-fields.js";
 
 export type GoldenKind = "pkvm" | "pgtable";
 
@@ -88,54 +95,12 @@ export type GoldenLine =
   | { readonly type: "check"; readonly value: GoldenCheck }
   | { readonly type: "reset"; readonly value: { readonly i: number } };
 
-// Primitive values.
-
-const HEX = /^0x[0-9a-f]{1,16}$/;
-
-type Fields = Readonly<Record<string, unknown>>;
-
-function fail(message: string): never {
-  throw new FormatError(message);
-}
-
-function shown(value: unknown): string {
-  return excerpt(JSON.stringify(value) ?? String(value));
-}
-
-function object(value: unknown, where: string): Fields {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) fail(`${where}: not an object`);
-  return value as Fields;
-}
-
-function list(value: unknown, where: string): readonly unknown[] {
-  if (!Array.isArray(value)) fail(`${where}: not a list`);
-  return value;
-}
-
-function integer(value: unknown, where: string, min: number, max: number): number {
-  if (typeof value !== "number" || !Number.isInteger(value)) fail(`${where}: ${shown(value)} is not an integer`);
-  if (value < min || value > max) fail(`${where}: ${value} is out of range`);
-  return value;
-}
-
-function hex(value: unknown, where: string): bigint {
-  if (typeof value !== "string" || !HEX.test(value)) fail(`${where}: ${shown(value)} is not a hexadecimal number`);
-  return BigInt(value);
-}
-
 /** Addresses of the machine: all fit 52 bits. */
 function address(value: unknown, where: string): number {
   const number = Number(hex(value, where));
   if (!Number.isSafeInteger(number)) fail(`${where}: ${shown(value)} is out of range`);
   return number;
 }
-
-function onlyFields(fields: Fields, known: (name: string) => boolean, where: string): void {
-  for (const name in fields) if (!known(name)) fail(`${where}unknown field ${shown(name)}`);
-}
-
-/** All numbers of a line's own fields fit this. */
-const COUNT_MAX = 2 ** 32;
 
 // The header.
 
@@ -191,19 +156,6 @@ const headerSchema = z.strictObject({
 const PARANGE_BITS = [32, 36, 40, 42, 44, 48];
 const VERSION = 1;
 
-function parse<S extends z.ZodType>(schema: S, value: unknown, where: string): z.output<S> {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const { field, complaint } = firstIssue(result.error);
-  const name = [where, field].filter((part) => part !== "").join(".");
-  return fail(`${name === "" ? "header" : name}: ${complaint}`);
-}
-
-/** A header field that follows from others must say what they say. */
-function derived(field: string, recorded: number, follows: number | undefined): void {
-  if (recorded !== follows) fail(`config.${field}: is ${recorded}, but ${follows} follows from the other fields`);
-}
-
 /** Reads the first line. */
 export function parseHeader(value: unknown): GoldenHeader {
   const fields = object(value, "header");
@@ -211,7 +163,8 @@ export function parseHeader(value: unknown): GoldenHeader {
   const header = parse(headerSchema, fields, "");
   if (header.version !== VERSION) fail(`version ${header.version} is not supported, only ${VERSION}`);
   const { kind, ops, check_every: checkEvery } = header;
-  if (kind !== "pkvm" && kind !== "pgtable") fail(`kind ${shown(kind)} is not supported, only "pkvm" and "pgtable"`);
+  if (kind !== "pkvm" && kind !== "pgtable")
+    fail(`kind ${shown(kind)} is not supported, only "pkvm", "pgtable" and "walk"`);
   try {
     const config = kind === "pkvm" ? hostConfig(header.config) : tableConfig(header.config);
     return { kind, ops, checkEvery, config };

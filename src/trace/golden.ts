@@ -11,9 +11,9 @@ import { encodeOperation } from "../machine/operations.js";
 import { decodeOutcome, panicOf, type Panic } from "../machine/outcome.js";
 import { ChangeLog, compareChanged, compareCmo, compareTlbi, type Difference } from "./golden-changes.js";
 import { digestState } from "./golden-digest.js";
+import { FormatError, parseJson } from "./golden-fields.js";
 import {
   CHANGED_LISTS,
-  FormatError,
   outcomeText,
   parseHeader,
   parseLine,
@@ -21,10 +21,8 @@ import {
   type GoldenHeader,
   type GoldenOperation,
 } from "./golden-format.js";
-import { duplicateKey } from "./json-keys.js";
 import { LineSplitter } from "./lines.js";
 import {
-  excerpt,
   LimitError,
   TraceError,
   type Divergence,
@@ -293,19 +291,6 @@ class GoldenReplay implements Replay {
     const outcome = decodeOutcome(new DataView(this.#results.buffer), (count - 1) * abi.RESULT_SIZE, effects);
     this.#explained = explained(this.#lines.line, operation, outcome);
   }
-}
-
-function parseJson(text: string): unknown {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw new FormatError(text === "" ? "an empty line" : `not JSON: ${excerpt(text)}`);
-  }
-  // Recordings are written without spaces, so that a line written back is the same unless it says something twice.
-  const twice = JSON.stringify(value) === text ? null : duplicateKey(text);
-  if (twice !== null) throw new FormatError(`field ${excerpt(JSON.stringify(twice))} stands twice`);
-  return value;
 }
 
 function explained(line: number, operation: GoldenOperation, outcome: Outcome): ExplainedOperation {

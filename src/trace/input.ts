@@ -129,7 +129,8 @@ const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
   EIO: "cannot be read (input/output error)",
 };
 
-function systemRefusal(error: unknown): TraceError | null {
+/** What the operating system's refusal of a file says; null if `error` is no such refusal. */
+export function systemRefusal(error: unknown): TraceError | null {
   const { code, syscall } = error as NodeJS.ErrnoException;
   if (error instanceof TraceError || code === undefined || syscall === undefined) return null;
   return new TraceError(0, SYSTEM_ERRORS[code] ?? `cannot be read (${code})`);

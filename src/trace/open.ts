@@ -21,6 +21,8 @@ async function createReplay(format: TraceFormat, options: ReplayOptions): Promis
   switch (format) {
     case "golden":
       return (await import("./golden.js")).createGoldenReplay(options);
+    case "golden-walk":
+      return (await import("./golden-walk.js")).createGoldenWalkReplay(options);
     case "tracefs":
       return (await import("./tracefs.js")).createTracefsReplay(options);
     case "freehold-trace":

@@ -9,6 +9,8 @@ import {
   REASON_VM_PROTECTED,
 } from "../../abi/codes";
 import { refuse } from "../../memory/verdict";
+import { TLBI_FLUSH_VMID } from "../../abi/tlb";
+import { expectFresh } from "../../arch/tlb-checks";
 import { flushVmid } from "../../pagetable/maintenance";
 import {
   hostDonateGuest,
@@ -77,7 +79,9 @@ export function hcallTestClearYoungGuest(handle: u32, gfn: u64, pages: u64, mkol
 /** __pkvm_tlb_flush_vmid: of a non-protected VM; else nothing, and no error. */
 export function hcallTlbFlushVmid(handle: u32): void {
   const vm = findVm(handle);
-  if (vm != null && !vm.isProtected) flushVmid(vm.table);
+  if (vm == null || vm.isProtected) return;
+  flushVmid(vm.table, TLBI_FLUSH_VMID);
+  expectFresh(vm.table.vmid);
 }
 
 export function hcallRelaxPermsGuest(gfn: u64, prot: u64): i32 {

@@ -39,13 +39,15 @@ import {
 } from "../../abi/records";
 import { pageMask, pageShift, pfnToPa, pgdPages } from "../../arch/geometry";
 import { readU64, wipePage, writeU64 } from "../../memory/dram";
-import { record, recording, recordPointOfCoherency, recordTlbiVmid } from "../../memory/journal";
+import { expectUnused } from "../../arch/tlb-checks";
+import { record, recording, recordPointOfCoherency } from "../../memory/journal";
 import { popMemcache, pushMemcache } from "../../memory/memcache";
 import { allocatePages, initPool, splitPage } from "../../memory/page-pool";
 import { pageOf, pfnOf } from "../../memory/regions";
 import { expected, found, panic, PANICKED, panicked, reachLimit, reason, refuse, subject } from "../../memory/verdict";
 import { decrementRefcount, hostState, incrementRefcount, refcount, setRefcount } from "../../memory/vmemmap";
 import { stage2Destroy } from "../../pagetable/destroy";
+import { flushForTeardown } from "../../pagetable/maintenance";
 import { freeTablePage, rootPage, setRoot } from "../../pagetable/stage2-table";
 import { DATA_CACHE, DATA_CACHE_NOT_FWB, INSTRUCTION_CACHE } from "../../pagetable/stage2-table";
 import { hasDic } from "../../pagetable/attributes";
@@ -308,7 +310,7 @@ export function finalizeTeardownVm(handle: u32): i32 {
     if (recording) record(EFFECT_TEARDOWN, 0, handle, 0, 0, 0, 0);
     return refusal;
   }
-  if (recording) recordTlbiVmid(vm.table.vmid);
+  flushForTeardown(vm.table);
   stage2List = 0;
   teardownList = 0;
   stage2ListHead = 0;
@@ -318,6 +320,7 @@ export function finalizeTeardownVm(handle: u32): i32 {
   returnOnList(vm.vmPa, vmBytes + vmBytesPerVcpu * vm.createdVcpus);
   hypUnpinSharedMem(vm.kvmPa, vm.kvmPa + hostKvmBytes);
   removeVcpus(vm);
+  expectUnused(vm.table.vmid);
   if (recording) record(EFFECT_TEARDOWN, 0, handle, teardownList, stage2List, 0, 0);
   setVmState(vm, VM_STATE_FREE, false, 0);
   return panicked != 0 ? PANICKED : 0;

@@ -9,6 +9,8 @@ import { addressField, isTable, TABLE } from "../../arch/descriptor";
 import { pfnToPa, pgdPages, startLevel } from "../../arch/geometry";
 import { pushMemcache } from "../../memory/memcache";
 import { pageOf, pfnOf } from "../../memory/regions";
+import { invalidateVmid } from "../../arch/tlb";
+import { retireVmid } from "../../arch/tlb-checks";
 import { reachLimit } from "../../memory/verdict";
 import {
   hostState,
@@ -104,6 +106,9 @@ export function replayedVcpu(handle: u32): Vcpu | null {
 export function replayedDropVm(handle: u32): void {
   const vm = slotOf(handle);
   if (vm == null || vm.state == VM_STATE_FREE) return;
+  // The trace does not show the flush that came with the VM's end.
+  invalidateVmid(vm.table.vmid);
+  retireVmid(vm.table.vmid);
   stage2Destroy(vm.table);
   setVmState(vm, VM_STATE_FREE, false, 0);
 }

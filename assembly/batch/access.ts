@@ -1,0 +1,138 @@
+// Accesses by the host and by guests: translated by the architecture's walk over the tables as they stand (with the TLB on,
+// by what it holds of them), then carried out on page contents. No hypervisor runs here: what a fault leads to is the
+// caller's next operation.
+
+import {
+  ACCESS_BYTES,
+  ACCESS_FLAGS,
+  ACCESS_IPA,
+  ACCESS_RECORD_SIZE,
+  ACCESS_UNALIGNED,
+  ACCESS_VALUE,
+  ACCESS_VM,
+  ANSWER_DONE,
+  ANSWER_ESR,
+  ANSWER_FAULT,
+  ANSWER_FAULTED,
+  ANSWER_HPFAR,
+  ANSWER_HPFAR_VALID,
+  ANSWER_INVALID,
+  ANSWER_LEVEL,
+  ANSWER_NO_MEMORY,
+  ANSWER_NO_STAGE2,
+  ANSWER_PA,
+  ANSWER_SIZE,
+  ANSWER_STATUS,
+  ANSWER_VALUE,
+  NO_STAGE2,
+} from "../abi/walk";
+import { TLB_OFF } from "../abi/tlb";
+import { isWrite } from "../arch/access";
+import { explainTranslation } from "../arch/explain";
+import { iaBits, pageMask, pageShift } from "../arch/geometry";
+import { decodeRegime, Regime, REGIME_BYTES, Registers } from "../arch/registers";
+import { encodeEsr, encodeHpfar, isHpfarValid } from "../arch/syndrome";
+import { tlbMode } from "../arch/tlb";
+import { translateThroughTlb } from "../arch/tlb-walk";
+import { fault, level, outputAddress, translate, writeFaulted } from "../arch/translate";
+import { readSized, writeSized } from "../memory/dram";
+import { pageOf } from "../memory/regions";
+import { loadRegisters } from "../pagetable/regime";
+import { isReplayed } from "../systems/pkvm/machine";
+import { isLoneTable } from "./machine";
+import { tableOf } from "./tables";
+import { walkRegisters, walkTranslations } from "./walk-machine";
+
+/** No handle: handles have 16 bits. */
+const NONE: u32 = u32.MAX_VALUE;
+
+export const regime: Regime = changetype<Regime>(memory.data(REGIME_BYTES as i32, 8));
+/** Handle whose regime is loaded; NONE after the machine may have changed. */
+let current: u32 = NONE;
+let currentVmid: u32 = 0;
+
+/** Decodes the regime of a VM or of the host. False if there is no such stage 2. */
+function enter(handle: u32): bool {
+  if (handle == current) return true;
+  const table = tableOf(handle);
+  if (table == null) return false;
+  const registers = changetype<Registers>(walkRegisters());
+  loadRegisters(registers, table, physicalBits());
+  decodeRegime(regime, registers);
+  current = handle;
+  currentVmid = table.vmid;
+  return true;
+}
+
+/** The same for a machine that may have changed since. */
+export function enterAnew(handle: u32): bool {
+  current = NONE;
+  return enter(handle);
+}
+
+// Tables of a replayed machine and of a lone one lie in frames beyond everything their input addresses reach.
+function physicalBits(): u32 {
+  if (!isReplayed && !isLoneTable) return iaBits;
+  return pageShift == 16 ? 52 : 48;
+}
+
+/** Runs `count` packed accesses in order; answers go to `answers`. Layouts: abi/walk.ts. */
+export function runAccesses(accesses: usize, answers: usize, count: i32): void {
+  current = NONE;
+  for (let i: usize = 0; i < (count as usize); i++) {
+    runAccess(accesses + i * ACCESS_RECORD_SIZE, answers + i * ANSWER_SIZE);
+  }
+}
+
+function runAccess(record: usize, answer: usize): void {
+  const ipa = load<u64>(record, ACCESS_IPA);
+  const bytes = load<u8>(record, ACCESS_BYTES) as u32;
+  memory.fill(answer, 0, ANSWER_SIZE);
+  if (!isSize(bytes) || (ipa & pageMask) + bytes > pageMask + 1) {
+    store<u8>(answer, ANSWER_INVALID, ANSWER_STATUS);
+    return;
+  }
+  if (!enter(load<u16>(record, ACCESS_VM))) {
+    store<u8>(answer, ANSWER_NO_STAGE2, ANSWER_STATUS);
+    return;
+  }
+  let access = load<u32>(record, ACCESS_FLAGS);
+  if ((ipa & (bytes - 1)) != 0) access |= ACCESS_UNALIGNED;
+  const isOff = tlbMode == TLB_OFF;
+  const goesAhead = isOff ? translate(regime, ipa, access) : translateThroughTlb(regime, currentVmid, ipa, access);
+  if (goesAhead) transfer(record, answer, bytes, isWrite(access));
+  else answerFault(answer, ipa, access);
+}
+
+function isSize(bytes: u32): bool {
+  return popcnt(bytes) == 1 && bytes <= 8;
+}
+
+function transfer(record: usize, answer: usize, bytes: u32, isStore: bool): void {
+  const pa = outputAddress;
+  store<u64>(answer, pa, ANSWER_PA);
+  store<u8>(answer, pageOf(pa >> pageShift) == 0 ? ANSWER_NO_MEMORY : ANSWER_DONE, ANSWER_STATUS);
+  store<i8>(answer, level, ANSWER_LEVEL);
+  store<u64>(answer, readSized(pa, bytes), ANSWER_VALUE);
+  if (isStore) writeSized(pa, bytes, load<u64>(record, ACCESS_VALUE));
+}
+
+function answerFault(answer: usize, ipa: u64, access: u32): void {
+  store<u8>(answer, ANSWER_FAULTED, ANSWER_STATUS);
+  store<u8>(answer, fault, ANSWER_FAULT);
+  store<i8>(answer, level, ANSWER_LEVEL);
+  store<u32>(answer, encodeEsr(fault, level, access, writeFaulted) as u32, ANSWER_ESR);
+  if (!isHpfarValid(fault, access)) return;
+  store<u8>(answer, 1, ANSWER_HPFAR_VALID);
+  store<u64>(answer, encodeHpfar(ipa), ANSWER_HPFAR);
+}
+
+/**
+ * One translation with all that can be said of it, to the translation window; no data moves. Returns the start level of the
+ * regime, which the trace begins at, or NO_STAGE2 if there is no such stage 2.
+ */
+export function explainAccess(handle: u32, ipa: u64, access: u32): i32 {
+  if (!enterAnew(handle)) return NO_STAGE2;
+  explainTranslation(regime, ipa, access, walkTranslations());
+  return regime.startLevel;
+}
