@@ -2,7 +2,7 @@
 
 import type { Runner } from "./definitions.js";
 
-export type VariantName = "freehold" | "c" | "js";
+export type VariantName = "freehold" | "c" | "prefetch" | "js";
 
 export interface Variant {
   readonly name: VariantName;

@@ -10,6 +10,8 @@ import { measureReplay, type TraceKind } from "./replay.js";
 import { formatTable, toJson, type Row } from "./report.js";
 import { writeTracefsTrace } from "./traces.js";
 import { writeJsonlTrace } from "./traces-jsonl.js";
+import { walkWorkloads } from "./walk-definitions.js";
+import { measureWalks } from "./walks.js";
 import { workloads, type WorkloadDefinition } from "./workloads.js";
 
 interface Options {
@@ -22,6 +24,8 @@ interface Options {
 /** One figure or several that are measured together. */
 interface Measurement {
   readonly ids: readonly string[];
+  /** Another name under which it can be asked for. */
+  readonly family?: string;
   readonly run: (variants: readonly Variant[], options: Options) => Promise<Row[]>;
 }
 
@@ -35,6 +39,13 @@ const measurements: readonly Measurement[] = [
     ids: [workload.id],
     run: async (variants: readonly Variant[], { seconds, rounds }: Options) => {
       return [rowOf(workload, await measure(workload, variants, { seconds, repeats: rounds }))];
+    },
+  })),
+  ...walkWorkloads.map((workload) => ({
+    ids: [workload.id],
+    family: "walk",
+    run: async (_: readonly Variant[], { seconds, rounds }: Options) => {
+      return [await measureWalks(workload, { seconds, repeats: rounds })];
     },
   })),
   ...traces.map((trace) => ({
@@ -51,15 +62,21 @@ function rowOf({ id, title, bound }: WorkloadDefinition, rates: Rates): Row {
 async function main(): Promise<void> {
   const command = new Command("bench")
     .description("Measures the workloads beside plain C and plain JavaScript in one interleaved run.")
-    .argument("[id...]", "what to measure, for example W1n T1-tracefs; a family by its beginning (T1); all if left out")
-    .option("--json", "JSON Lines: {id, unit, freehold, c, js, overC, overJs}, null where there is no figure")
+    .argument(
+      "[id...]",
+      "what to measure, for example W1n T1-tracefs; a family by its beginning (T1) or name (walk); all if left out",
+    )
+    .option(
+      "--json",
+      "JSON Lines: {id, unit, freehold, c, js, overC, overJs}, null where there is no figure (walks in a batch: prefetch, overPrefetch too)",
+    )
     .option("--seconds <n>", "measured time per variant and round", positive, 1)
     .option("--rounds <n>", "rounds, of which the median is taken", positive, 5)
     .option("--megabytes <n>", "size of the traces of T1", positive, 1000)
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
     .parse();
   const ids = measurements.flatMap((measurement) => measurement.ids);
-  const unknown = command.args.find((wanted) => !ids.some((id) => isWanted(id, wanted)));
+  const unknown = command.args.find((wanted) => !measurements.some((measurement) => isWanted(measurement, wanted)));
   if (unknown !== undefined) command.error(`error: no measurement "${unknown}"; there are ${ids.join(" ")}`);
 
   const c = CTwin.start();
@@ -77,8 +94,9 @@ function positive(text: string): number {
 }
 
 /** Without regard to case; a whole family by its beginning. */
-function isWanted(id: string, wanted: string): boolean {
-  return `${id}-`.toLowerCase().startsWith(`${wanted.toLowerCase()}-`);
+function isWanted({ ids, family }: Measurement, wanted: string): boolean {
+  const name = wanted.toLowerCase();
+  return family === name || ids.some((id) => `${id}-`.toLowerCase().startsWith(`${name}-`));
 }
 
 async function report(c: CTwin | null, wanted: readonly string[], options: Options): Promise<void> {
@@ -87,8 +105,9 @@ async function report(c: CTwin | null, wanted: readonly string[], options: Optio
   variants.push({ name: "js", runner: new JavaScriptTwin() });
 
   const rows: Row[] = [];
-  for (const { ids, run } of measurements) {
-    if (wanted.length > 0 && !ids.some((id) => wanted.some((want) => isWanted(id, want)))) continue;
+  for (const measurement of measurements) {
+    if (wanted.length > 0 && !wanted.some((want) => isWanted(measurement, want))) continue;
+    const { ids, run } = measurement;
     progress(`measuring ${ids.join(", ")} ...`);
     try {
       for (const row of await run(variants, options)) {

@@ -10,6 +10,8 @@ export interface Row {
   /** null: not measured. */
   readonly c: number | null;
   readonly js: number | null;
+  /** C with software prefetch, where that is another program. */
+  readonly prefetch?: number;
 }
 
 /** Three significant digits are what the measurement is good for. */
@@ -22,12 +24,14 @@ function ratio(value: number, base: number | null): number | null {
   return base === null ? null : Number((value / base).toFixed(3));
 }
 
-/** One JSON object: `{id, unit, freehold, c, js, overC, overJs}`. */
-export function toJson({ id, unit, freehold, c, js }: Row): string {
+/** One JSON object: `{id, unit, freehold, c, js, overC, overJs}`, with `prefetch` and `overPrefetch` where that was measured. */
+export function toJson({ id, unit, freehold, c, js, prefetch }: Row): string {
   const rounded = (value: number | null) => (value === null ? null : Number(value.toPrecision(5)));
   const overC = ratio(freehold, c);
   const overJs = ratio(freehold, js);
-  return JSON.stringify({ id, unit, freehold: rounded(freehold), c: rounded(c), js: rounded(js), overC, overJs });
+  const row = { id, unit, freehold: rounded(freehold), c: rounded(c), js: rounded(js), overC, overJs };
+  if (prefetch === undefined) return JSON.stringify(row);
+  return JSON.stringify({ ...row, prefetch: rounded(prefetch), overPrefetch: ratio(freehold, prefetch) });
 }
 
 const HEADINGS = ["id", "unit", "freehold", "C", "JS", "/C", "/JS", "what it does; what bounds it"];

@@ -1,12 +1,11 @@
 // Addresses only, many at a time: IPAs in, PAs out, each outcome exactly that of the walk in arch/translate.ts. Attributes
-// and syndromes are not made. Three forms, each compiled for the three granules:
+// and syndromes are not made.
 //
-// - cached: remembers where level-3 tables are. For addresses that share a few hundred of them.
-// - touching: for trees larger than the processor's caches. A group of addresses first finds its entries, then loads them all
-//   in a loop that does nothing else, so that the processor waits for many cache misses at once; only then they are checked.
-// - chained: each address takes part of the last result, so walks cannot overlap.
+// What is remembered of a walk is where a table is: a level-3 table as long as there are few of them, else a level-2 table,
+// so that what is remembered stays in the processor's caches. It holds for one batch, under which tables do not change.
 //
-// What is remembered holds for one batch: tables do not change under it.
+// A tree that is larger than those caches is touched first: a group of addresses finds its page entries, then loads them all
+// in a loop that does nothing else, so that the processor waits for many misses at once; only then they are checked.
 
 import { NO_STAGE2, TRANSLATE_FAULT_BIT, TRANSLATE_LEVEL_SHIFT } from "../abi/walk";
 import { TABLE } from "../arch/descriptor";
@@ -26,15 +25,17 @@ import { enterAnew, regime } from "./access";
 
 // A line: 0 u64 tag = batch << 44 | IPA >> what the table covers | 8 u32 linear address of the table | 12 u32 0
 const LINE_SHIFT: usize = 4;
-const LEAF_LINES: u32 = 1024; // level-3 tables: 2 GiB with 4 KiB pages
+const LEAF_LINES: u32 = 4096; // level-3 tables: 8 GiB with 4 KiB pages
 const MIDDLE_LINES: u32 = 512; // level-2 tables: 512 GiB
 const BATCH_SHIFT: u64 = 44;
 const LAST_BATCH: u64 = (1 << 20) - 1;
 
-/** So many addresses show how many level-3 tables there are to remember; more than an eighth, and touching is faster. */
-const SAMPLE: i32 = 1024;
+/** So many addresses show how many tables there are to remember. */
+const SAMPLE: i32 = 256;
+/** More level-2 tables than this have too many level-3 tables to remember. */
+const MANY: i32 = 8;
 /** Entries in flight at a time. */
-const GROUP: i32 = 128;
+const GROUP: i32 = 256;
 
 /** OA[47:12]. */
 const ADDRESS: u64 = 0x0000_ffff_ffff_f000;
@@ -59,7 +60,14 @@ export function reserveTranslationLines(): void {
   nothing = reserve(8);
 }
 
-// The type parameter G stands for the granule: u8 4 KiB, u16 16 KiB, u32 64 KiB.
+// The type parameter G stands for the granule: u8 4 KiB, u16 16 KiB, u32 64 KiB; R for what is remembered.
+type LeafTable = u8;
+type MiddleTable = u16;
+
+function linesOf<R>(): usize {
+  const size = sizeof<R>();
+  return size == sizeof<LeafTable>() ? leafLines : middleLines;
+}
 
 function shiftOf<G>(): u64 {
   const size = sizeof<G>();
@@ -83,9 +91,9 @@ export function translateAll(handle: u32, access: u32, from: usize, to: usize, c
 export function translateEach(handle: u32, access: u32, from: usize, to: usize, count: i32): i32 {
   if (!begin(handle, access)) return NO_STAGE2;
   if (!preparePlainWalk(regime, access)) translateExactly(from, to, count);
-  else if (regime.granuleShift == 12) translateInTurn<u8>(from, to, count);
-  else if (regime.granuleShift == 14) translateInTurn<u16>(from, to, count);
-  else translateInTurn<u32>(from, to, count);
+  else if (regime.granuleShift == 12) translateOneByOne<u8>(from, to, count);
+  else if (regime.granuleShift == 14) translateOneByOne<u16>(from, to, count);
+  else translateOneByOne<u32>(from, to, count);
   return faulted;
 }
 
@@ -133,97 +141,88 @@ function chainExactly(mask: u64, from: usize, to: usize, count: i32): void {
 
 function translatePlainly<G>(from: usize, to: usize, count: i32): void {
   const sample = min(count, SAMPLE);
-  translateCached<G>(from, to, sample);
   const done = (sample as usize) << 3;
-  if (missed * 8 <= sample) translateCached<G>(from + done, to + done, count - sample);
-  else translateTouching<G>(from + done, to + done, count - sample);
+  translateTouching<G, MiddleTable>(from, to, sample);
+  if (missed > MANY) translateTouching<G, MiddleTable>(from + done, to + done, count - sample);
+  else translateNearby<G>(from + done, to + done, count - sample);
 }
 
-// Cached.
-
-function translateCached<G>(from: usize, to: usize, count: i32): void {
-  const shift = shiftOf<G>();
-  const stride = shift - 3;
-  const pageMask = ((1 as u64) << shift) - 1;
-  const indexMask = ((1 as u64) << stride) - 1;
-  const address = ADDRESS & ~pageMask;
-  const lines = leafLines;
-  const current = batch << BATCH_SHIFT;
-  const mask = leafMask;
-  const value = leafValue;
-  const end = from + ((count as usize) << 3);
-  for (; from < end; from += 8, to += 8) {
-    const ipa = load<u64>(from);
-    const block = ipa >> (shift + stride);
-    const line = lines + ((((block as u32) & (LEAF_LINES - 1)) as usize) << LINE_SHIFT);
-    if (load<u64>(line) != (current | block) && !rememberLeafTable(ipa, line, current | block)) {
-      store<u64>(to, exactly(ipa));
-      continue;
-    }
-    const index = ((ipa >> shift) & indexMask) as usize;
-    const descriptor = load<u64>((load<u32>(line, 8) as usize) + (index << 3));
-    if ((descriptor & mask) == value) store<u64>(to, (descriptor & address) | (ipa & pageMask));
-    else store<u64>(to, exactly(ipa));
-  }
+function translateNearby<G>(from: usize, to: usize, count: i32): void {
+  missed = 0;
+  const sample = min(count, SAMPLE);
+  const done = (sample as usize) << 3;
+  translateInTurn<G, LeafTable>(from, to, sample);
+  if (missed * 4 > sample) translateTouching<G, LeafTable>(from + done, to + done, count - sample);
+  else translateInTurn<G, LeafTable>(from + done, to + done, count - sample);
 }
 
-function rememberMiddleTable(ipa: u64, line: usize, tag: u64): bool {
-  return remember(findTable(regime, ipa, 2), line, tag);
-}
-
-function rememberLeafTable(ipa: u64, line: usize, tag: u64): bool {
-  missed++;
-  return remember(findTable(regime, ipa, 3), line, tag);
-}
-
-function remember(table: usize, line: usize, tag: u64): bool {
-  if (table == 0) return false;
-  store<u64>(line, tag);
-  store<u32>(line, table as u32, 8);
-  return true;
-}
-
-// One by one, and chained.
-
-function translateInTurn<G>(from: usize, to: usize, count: i32): void {
-  const pageMask = ((1 as u64) << shiftOf<G>()) - 1;
-  const address = ADDRESS & ~pageMask;
-  const mask = leafMask;
-  const value = leafValue;
-  const lines = middleLines;
-  const current = batch << BATCH_SHIFT;
-  const frames = regionFrames;
-  for (const end = from + ((count as usize) << 3); from < end; from += 8, to += 8) {
-    const ipa = load<u64>(from);
-    const descriptor = load<u64>(PageEntry.find<G>(ipa, lines, current, frames));
-    if ((descriptor & mask) == value) store<u64>(to, (descriptor & address) | (ipa & pageMask));
-    else store<u64>(to, exactly(ipa));
-  }
+function translateOneByOne<G>(from: usize, to: usize, count: i32): void {
+  const sample = min(count, SAMPLE);
+  const done = (sample as usize) << 3;
+  translateInTurn<G, MiddleTable>(from, to, sample);
+  if (missed > MANY) translateInTurn<G, MiddleTable>(from + done, to + done, count - sample);
+  else translateInTurn<G, LeafTable>(from + done, to + done, count - sample);
 }
 
 function chainPlainly<G>(chain: u64, from: usize, to: usize, count: i32): void {
+  const sample = min(count, SAMPLE);
+  const done = (sample as usize) << 3;
+  const last = chainInTurn<G, MiddleTable>(chain, 0, from, to, sample);
+  if (missed > MANY) chainInTurn<G, MiddleTable>(chain, last, from + done, to + done, count - sample);
+  else chainInTurn<G, LeafTable>(chain, last, from + done, to + done, count - sample);
+}
+
+// In turn.
+
+function translateInTurn<G, R>(from: usize, to: usize, count: i32): void {
   const pageMask = ((1 as u64) << shiftOf<G>()) - 1;
   const address = ADDRESS & ~pageMask;
   const mask = leafMask;
   const value = leafValue;
-  const lines = middleLines;
   const current = batch << BATCH_SHIFT;
+  const lines = linesOf<R>();
+  const none = nothing;
+  const table = tableMask;
+  const first = firstPfn;
+  const limit = pages;
   const frames = regionFrames;
-  let last: u64 = 0;
+  for (const end = from + ((count as usize) << 3); from < end; from += 8, to += 8) {
+    const ipa = load<u64>(from);
+    const descriptor = load<u64>(PageEntry.find<G, R>(ipa, lines, current, none, table, first, limit, frames));
+    if ((descriptor & mask) == value) store<u64>(to, (descriptor & address) | (ipa & pageMask));
+    else store<u64>(to, exactly(ipa));
+  }
+}
+
+/** Returns the last answer. */
+function chainInTurn<G, R>(chain: u64, last: u64, from: usize, to: usize, count: i32): u64 {
+  const pageMask = ((1 as u64) << shiftOf<G>()) - 1;
+  const address = ADDRESS & ~pageMask;
+  const mask = leafMask;
+  const value = leafValue;
+  const current = batch << BATCH_SHIFT;
+  const lines = linesOf<R>();
+  const none = nothing;
+  const table = tableMask;
+  const first = firstPfn;
+  const limit = pages;
+  const frames = regionFrames;
   for (const end = from + ((count as usize) << 3); from < end; from += 8, to += 8) {
     const ipa = load<u64>(from) ^ (last & chain);
-    const descriptor = load<u64>(PageEntry.find<G>(ipa, lines, current, frames));
-    last = (descriptor & mask) == value ? (descriptor & address) | (ipa & pageMask) : exactly(ipa);
+    const descriptor = load<u64>(PageEntry.find<G, R>(ipa, lines, current, none, table, first, limit, frames));
+    last = (descriptor & address) | (ipa & pageMask);
+    if ((descriptor & mask) != value) last = exactly(ipa);
     store<u64>(to, last);
   }
+  return last;
 }
 
 // Touching.
 
-function translateTouching<G>(from: usize, to: usize, count: i32): void {
+function translateTouching<G, R>(from: usize, to: usize, count: i32): void {
   while (count > 0) {
     const size = min(count, GROUP);
-    findEntries<G>(from, size);
+    findEntries<G, R>(from, size);
     loadEntries(to, size);
     checkEntries<G>(from, to, size);
     from += (size as usize) << 3;
@@ -233,39 +232,18 @@ function translateTouching<G>(from: usize, to: usize, count: i32): void {
 }
 
 /** Finds where the page entries of `count` addresses are. */
-function findEntries<G>(from: usize, count: i32): void {
-  const lines = middleLines;
+function findEntries<G, R>(from: usize, count: i32): void {
   const current = batch << BATCH_SHIFT;
+  const lines = linesOf<R>();
+  const none = nothing;
+  const table = tableMask;
+  const first = firstPfn;
+  const limit = pages;
   const frames = regionFrames;
   let to = entries;
   for (const end = from + ((count as usize) << 3); from < end; from += 8, to += 4) {
-    store<u32>(to, PageEntry.find<G>(load<u64>(from), lines, current, frames) as u32);
-  }
-}
-
-class PageEntry {
-  /**
-   * Linear address of the page entry for `ipa`, through the level-2 table remembered for it; `nothing` without a plain way.
-   * What does not change in a loop is handed in, because the engine does not keep globals in registers.
-   */
-  @inline
-  static find<G>(ipa: u64, lines: usize, current: u64, frames: usize): usize {
-    const shift = shiftOf<G>();
-    const stride = shift - 3;
-    const indexMask = ((1 as u64) << stride) - 1;
-    const range = ipa >> (shift + 2 * stride);
-    const line = lines + ((((range as u32) & (MIDDLE_LINES - 1)) as usize) << LINE_SHIFT);
-    let entry = nothing;
-    if (load<u64>(line) == (current | range) || rememberMiddleTable(ipa, line, current | range)) {
-      const index = ((ipa >> (shift + stride)) & indexMask) as usize;
-      const descriptor = load<u64>((load<u32>(line, 8) as usize) + (index << 3));
-      const page = ((descriptor & ADDRESS) >> shift) - firstPfn;
-      if ((descriptor & tableMask) == TABLE && page < pages) {
-        const table = load<u32>(frames + ((page as usize) << 2)) as usize;
-        if (table != 0) entry = table + ((((ipa >> shift) & indexMask) as usize) << 3);
-      }
-    }
-    return entry;
+    const entry = PageEntry.find<G, R>(load<u64>(from), lines, current, none, table, first, limit, frames);
+    store<u32>(to, entry as u32);
   }
 }
 
@@ -299,4 +277,51 @@ function checkEntries<G>(from: usize, to: usize, count: i32): void {
     if ((descriptor & mask) == value) store<u64>(to, (descriptor & address) | (ipa & pageMask));
     else store<u64>(to, exactly(ipa));
   }
+}
+
+class PageEntry {
+  /**
+   * Linear address of the page entry for `ipa`; that of `none` if the way to it is not plain.
+   * Written into every loop, and what does not change there is handed in: the engine neither inlines nor keeps globals in registers.
+   */
+  @inline
+  static find<G, R>(
+    ipa: u64,
+    lines: usize,
+    current: u64,
+    none: usize,
+    mask: u64,
+    first: u64,
+    limit: u64,
+    frames: usize,
+  ): usize {
+    const shift = shiftOf<G>();
+    const stride = shift - 3;
+    const indexMask = ((1 as u64) << stride) - 1;
+    const isLeafTable = sizeof<R>() == sizeof<LeafTable>();
+    const tag = current | (ipa >> (isLeafTable ? shift + stride : shift + 2 * stride));
+    const lineMask = (isLeafTable ? LEAF_LINES : MIDDLE_LINES) - 1;
+    const line = lines + ((((tag as u32) & lineMask) as usize) << LINE_SHIFT);
+    if (load<u64>(line) != tag && !remember(ipa, isLeafTable ? 3 : 2, line, tag)) return none;
+    let table = load<u32>(line, 8) as usize;
+    if (!isLeafTable) {
+      const index = ((ipa >> (shift + stride)) & indexMask) as usize;
+      const descriptor = load<u64>(table + (index << 3));
+      const page = ((descriptor & ADDRESS) >> shift) - first;
+      if ((descriptor & mask) != TABLE || page >= limit) return none;
+      table = load<u32>(frames + ((page as usize) << 2)) as usize;
+      if (table == 0) return none;
+    }
+    return table + ((((ipa >> shift) & indexMask) as usize) << 3);
+  }
+}
+
+/** Finds a table and fills its line. False if the way to it is not plain. */
+function remember(ipa: u64, tableLevel: i32, line: usize, tag: u64): bool {
+  missed++;
+  const table = findTable(regime, ipa, tableLevel);
+  if (table == 0) return false;
+  store<u64>(line, tag);
+  store<u32>(line, table as u32, 8);
+  return true;
 }

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import type { PhaseOutcome, RoundsOutcome, Runner } from "../definitions.js";
 
 /** The sources stay where they are; this module runs from dist/bench/c. */
-const source = fileURLToPath(new URL("../../../bench/c/twin.c", import.meta.url));
+const sources = new URL("../../../bench/c/", import.meta.url);
 
 function hasCompiler(): boolean {
   try {
@@ -26,9 +26,9 @@ export class CTwin implements Runner {
   readonly #reader: Interface;
   readonly #answers: AsyncIterator<string>;
 
-  private constructor(folder: string, program: string) {
+  private constructor(folder: string, program: string, args: readonly string[]) {
     this.#folder = folder;
-    this.#child = spawn(program);
+    this.#child = spawn(program, args);
     this.#child.stderr.pipe(process.stderr);
     this.#reader = createInterface(this.#child.stdout);
     this.#answers = this.#reader[Symbol.asyncIterator]();
@@ -38,12 +38,14 @@ export class CTwin implements Runner {
    * Compiles and starts the twin; null without a C compiler.
    * @throws Error if there is a compiler and it fails
    */
-  static start(): CTwin | null {
+  static start(source = "twin.c", ...args: string[]): CTwin | null {
     if (!hasCompiler()) return null;
     const folder = mkdtempSync(join(tmpdir(), "freehold-bench-"));
     const program = join(folder, "twin");
-    execFileSync("cc", ["-O3", "-o", program, source], { stdio: ["ignore", "inherit", "inherit"] });
-    return new CTwin(folder, program);
+    execFileSync("cc", ["-O3", "-o", program, fileURLToPath(new URL(source, sources))], {
+      stdio: ["ignore", "inherit", "inherit"],
+    });
+    return new CTwin(folder, program, args);
   }
 
   async setup(id: string): Promise<void> {

@@ -431,6 +431,30 @@ export class Machine {
     return unpackRegisters(new DataView(memory.buffer), exports.walkRegisters());
   }
 
+  /**
+   * Translates many addresses for accesses of one kind where only the PA is wanted; attributes and syndromes are not made.
+   *
+   * @param ipas bytes, any 64-bit values
+   * @param answers takes as many: the PA, or bit 63 set and the fault (layout: assembly/abi/walk.ts)
+   * @returns how many fault; null if there is no such VM
+   * @throws RangeError if `answers` is too short
+   */
+  translateBatch(stage2: Stage2, ipas: BigUint64Array, access: Access, answers: BigUint64Array): number | null {
+    if (answers.length < ipas.length) throw new RangeError(`answers: ${ipas.length} answers do not fit`);
+    const { exports, memory } = this.#core;
+    const packed = packAccess(access);
+    let faults = 0;
+    for (let first = 0; first < ipas.length; first += BATCH_OPERATIONS) {
+      const part = ipas.subarray(first, first + BATCH_OPERATIONS);
+      new BigUint64Array(memory.buffer, exports.operationWindow(), part.length).set(part);
+      const faulted = exports.translateBatch(handleOf(stage2), packed, part.length);
+      if (faulted === walkAbi.NO_STAGE2) return null;
+      faults += faulted;
+      answers.set(new BigUint64Array(memory.buffer, exports.resultWindow(), part.length), first);
+    }
+    return faults;
+  }
+
   /** The VM slots that are not free, by handle. */
   vms(): Vm[] {
     if (this.config.kind === "page_table") return [];

@@ -35,6 +35,7 @@ export interface CoreExports {
   limitCode(): number;
   memoryUsed(): number;
   findLeaf(handle: number, ipa: bigint): number;
+  entryPointer(handle: number, ipa: bigint): number;
   leafDescriptor(): bigint;
   lookupLeaves(handle: number, count: number): number;
   countRefused(count: number): number;

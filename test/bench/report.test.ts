@@ -18,6 +18,10 @@ test("a JSON line has the figures and their ratios", () => {
   });
 });
 
+test("a prefetching C walker has figures of its own", () => {
+  expect(JSON.parse(toJson({ ...row, prefetch: 4 }))).toMatchObject({ c: 6, prefetch: 4, overPrefetch: 1.358 });
+});
+
 test("without a C compiler the C columns are null, or empty in the table", () => {
   const withoutC = { ...row, c: null };
   expect(JSON.parse(toJson(withoutC))).toMatchObject({ c: null, overC: null, overJs: 4.346 });
