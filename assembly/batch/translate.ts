@@ -87,7 +87,7 @@ export function translateAll(handle: u32, access: u32, from: usize, to: usize, c
   return faulted;
 }
 
-/** As `translateAll`, one address after the other: what a walk by itself takes. */
+/** As `translateAll`, each address to its end before the next one: nothing is touched ahead. */
 export function translateEach(handle: u32, access: u32, from: usize, to: usize, count: i32): i32 {
   if (!begin(handle, access)) return NO_STAGE2;
   if (!preparePlainWalk(regime, access)) translateExactly(from, to, count);
@@ -194,7 +194,7 @@ function translateInTurn<G, R>(from: usize, to: usize, count: i32): void {
   }
 }
 
-/** Returns the last answer. */
+/** Goes on from the answer `last`. Returns the last answer. */
 function chainInTurn<G, R>(chain: u64, last: u64, from: usize, to: usize, count: i32): u64 {
   const pageMask = ((1 as u64) << shiftOf<G>()) - 1;
   const address = ADDRESS & ~pageMask;
