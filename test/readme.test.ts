@@ -56,9 +56,11 @@ test.each(blocks("console").flatMap(sessions))("$command", ({ command, shown }) 
 });
 
 test("the README has every command and option of the help, and no other", async () => {
-  const names = (text: string) => new Set(text.match(/(?<![\w-])--[a-z][a-z-]+/g));
+  const names = (text: string) => new Set(text.match(/(?<![\w-])--[a-z][a-z0-9-]+/g));
   const general = ["--help", "--version"];
-  const helps = await Promise.all(["replay", "explain"].map(async (name) => (await freehold(name, "--help")).stdout));
+  const helps = await Promise.all(
+    ["replay", "explain", "walk", "decode"].map(async (name) => (await freehold(name, "--help")).stdout),
+  );
   const options = names(helps.join("\n"));
   expect([...names(README)].filter((name) => !options.has(name))).toEqual([]);
   expect([...options].filter((name) => !general.includes(name) && !names(README).has(name))).toEqual([]);
