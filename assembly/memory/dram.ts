@@ -3,7 +3,7 @@
 
 import { LIMIT_CONTENTS } from "../abi/codes";
 import { pageShift, pageSize, pfnToPa } from "../arch/geometry";
-import { reserve } from "./heap";
+import { reserve, reserveFrame } from "./heap";
 import { recordWipe, recording } from "./journal";
 import { pageOf, pfnOf, vmemmap, vmemmapPages } from "./regions";
 import { reachLimit } from "./verdict";
@@ -44,7 +44,7 @@ function allocateFrame(page: usize): usize {
     store<u32>(freeList, load<u32>(frame));
     store<u32>(frame, 0);
   } else {
-    frame = reserve(1 << pageShift);
+    frame = reserveFrame(1 << pageShift);
     if (frame == 0) {
       reachLimit(LIMIT_CONTENTS);
       return overflow;

@@ -39,6 +39,16 @@ export function reserve(bytes: usize): usize {
   return address;
 }
 
+/**
+ * The same, at the start of a 4 KiB page of linear memory: a frame that straddles two of them costs a second TLB entry and
+ * another cache line each time it is filled.
+ */
+export function reserveFrame(bytes: usize): usize {
+  const aligned = (top + 4095) & ~4095;
+  if (aligned - top > heapLeft() || reserve(aligned - top) == 0) return 0;
+  return reserve(bytes);
+}
+
 // Grows in steps of an eighth, 16 MiB at most: few calls into the engine, little memory that nobody asked for.
 function growTo(end: usize): bool {
   const have = (memory.size() as usize) * WASM_PAGE;
