@@ -10,6 +10,7 @@ await build({
   output: {
     dir: "dist/cli/bundle",
     format: "esm",
+    minify: true,
     cleanDir: true,
     comments: { legal: true, annotation: false, jsdoc: false },
   },
