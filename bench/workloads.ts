@@ -170,7 +170,7 @@ export const workloads: readonly WorkloadDefinition[] = [
   {
     id: "W3",
     title: "host faults, then shares with EL2 and back, in random order",
-    bound: "instructions: half of the faults find a block mapped, which is not the ordinary case",
+    bound: "cache misses: page states in random order, and 64 bytes of records for each operation",
     operations: 3 * WINDOW_PAGES,
     phases: 3,
     first: WINDOW_PFN,
@@ -184,7 +184,7 @@ export const workloads: readonly WorkloadDefinition[] = [
   {
     id: "W4a",
     title: "leaf look-up, three levels",
-    bound: "instructions: one general look-up and a check of its result for each address",
+    bound: "instructions: one look-up for each address; Freehold remembers level-3 tables, the twins walk",
     operations: LOOKUPS,
     phases: 1,
     ...guestPages,
@@ -195,7 +195,7 @@ export const workloads: readonly WorkloadDefinition[] = [
   {
     id: "W4b",
     title: "leaf look-up, four levels",
-    bound: "instructions: one general look-up and a check of its result for each address",
+    bound: "instructions: one look-up for each address; Freehold remembers level-3 tables, the twins walk",
     operations: LOOKUPS,
     phases: 1,
     ...guestPages,
