@@ -1,9 +1,6 @@
 // What a step's outcome stands on: the operations that ran, the descriptors they changed, syndromes, and the rules that
 // were applied, each with its source and with how well it is known. Every layer writes into one log per world.
 
-import type { Machine, Outcome } from "../machine/machine.js";
-import type { Operation } from "../machine/operations.js";
-
 /** How well a fact is known: measured, read from source, posted or stated by its authors, unverified. From best to worst. */
 export const MARKS = ["M", "S", "P", "U"] as const;
 export type Mark = (typeof MARKS)[number];
