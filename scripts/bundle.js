@@ -3,6 +3,7 @@
 
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { build } from "rolldown";
+import "./bundle-scenarios.js"; // before the bundle, which holds them too
 
 await build({
   input: "dist/src/cli/main.js",
@@ -20,7 +21,7 @@ await build({
 chmodSync("dist/cli/bundle/main.js", 0o755);
 
 // Their licenses ask that the notice goes wherever the code goes.
-const notices = ["commander", "zod", "@noble/hashes"].map((name) => {
+const notices = ["commander", "yaml", "zod", "@noble/hashes"].map((name) => {
   return `${name}\n\n${readFileSync(`node_modules/${name}/LICENSE`, "utf8")}`;
 });
 writeFileSync("dist/cli/bundle/LICENSES.txt", notices.join("\n\n"));

@@ -126,3 +126,30 @@ export {
   type TraceExpectations,
   type TraceLineOptions,
 } from "./trace/freehold-trace-writer.js";
+
+export { bundledScenarios } from "./scenario/bundled-scenarios.js";
+export { defineScenario, loadScenario, readScenario } from "./scenario/read-scenario.js";
+export { runScenario, type RunOptions, type RunReport, type StepReport } from "./scenario/run-scenario.js";
+export { loadSystem, SYSTEMS, type SystemRow } from "./scenario/systems/index.js";
+export { ScenarioError } from "./scenario/scenario-error.js";
+export type { ExpectationFailure } from "./scenario/expectations.js";
+export type { Fate } from "./scenario/observer.js";
+export type { ScenarioFile } from "./scenario/file-schema.js";
+export type {
+  Action,
+  Backing,
+  Expectation,
+  FinalExpectation,
+  Instruction,
+  PageDeclaration,
+  PageRef,
+  Participant,
+  Rights,
+  Scenario,
+  Step,
+  Verb,
+} from "./scenario/scenario.js";
+export type { Lack, PageView, Setup, System, World } from "./scenario/system.js";
+export type { Signal, StepResult } from "./consequences/result.js";
+export type { Citation, Evidence, Mark, Party, Rule } from "./consequences/evidence.js";
+export { EvidenceLog } from "./consequences/evidence-log.js";

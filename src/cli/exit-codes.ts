@@ -11,9 +11,9 @@ export const BUG = 70;
 export const EXIT_CODES_HELP = `
 Exit codes:
    0  fine
-   1  something diverged, or a property is violated
+   1  something diverged, an expectation failed, or a property is violated
    2  usage: an unknown option or argument
-   3  input refused: not readable, or not a well-formed trace
+   3  input refused: not readable, or not a well-formed trace or scenario
    4  the model panicked where that was not recorded
    5  a limit was reached, and nothing found so far
   70  a bug in Freehold`;

@@ -10,6 +10,8 @@ type CommandFactory = (terminal: Terminal, finish: (exitCode: number) => void) =
 const COMMANDS: ReadonlyMap<string, () => Promise<CommandFactory>> = new Map([
   ["replay", async () => (await import("./replay.js")).replayCommand],
   ["explain", async () => (await import("./explain.js")).explainCommand],
+  ["run", async () => (await import("./run.js")).runCommand],
+  ["compare", async () => (await import("./compare.js")).compareCommand],
   ["walk", async () => (await import("./walk.js")).walkCommand],
   ["decode", async () => (await import("./decode.js")).decodeCommand],
 ]);

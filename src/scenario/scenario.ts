@@ -1,5 +1,5 @@
 // A scenario: who takes part, which pages there are, what happens in which order, and what each system is expected to
-// answer. This is its form after validation (format.ts reads files and objects into it).
+// answer. This is its form after validation (read-scenario.ts reads files and objects into it).
 
 /** A participant. `kernel` (the host's) and `hypervisor` are there without being declared. */
 export type Participant =
@@ -146,8 +146,16 @@ export type Action =
       /** Keeps what the operation answers (a handle, a capability) under this name. */
       readonly save: string | null;
     }
-  /** Looks where an address leads in the stage 2 of `of`; touches nothing. */
-  | { readonly verb: "walk"; readonly of: string; readonly ipa: bigint | string; readonly page: PageRef | null };
+  /**
+   * Looks where an address leads in the stage 2 of `of` (a participant, or `$name` saved before); touches nothing.
+   * Either `ipa` (a number, or `$name`) or `page` is given, the other is null.
+   */
+  | {
+      readonly verb: "walk";
+      readonly of: string;
+      readonly ipa: bigint | string | null;
+      readonly page: PageRef | null;
+    };
 
 /** What a system is expected to answer to a step. Absent fields are not compared. */
 export interface Expectation {
@@ -178,7 +186,7 @@ export interface Step {
   readonly note: string | null;
   /** By system name. */
   readonly expect: ReadonlyMap<string, Expectation>;
-  /** Systems for which this step is left out (they get there by another way). Empty: none. */
+  /** The systems that perform this step (others get there by another way, or not at all). Empty: all. */
   readonly only: readonly string[];
   /** 1-based line in the file; 0 for scenarios made by a program. */
   readonly line: number;
@@ -200,6 +208,8 @@ export interface Scenario {
   readonly cell: number;
   /** By system name. */
   readonly finally: ReadonlyMap<string, FinalExpectation>;
+  /** Line of `finally` in the file, from 1; 0 without a file. */
+  readonly finallyLine: number;
   /** File it was read from, for messages. */
   readonly file: string;
 }

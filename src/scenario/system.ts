@@ -40,6 +40,8 @@ export interface World {
   isShared(page: PageRef): boolean;
   /** Who is dead, by name, in the order of their deaths: processes, guests (VMs), `kernel`, `hypervisor`. */
   deaths(): readonly string[];
+  /** The run is over and nothing more will be asked: a machine that worlds share need not keep this one's state. */
+  release?(): void;
 }
 
 export interface System {

@@ -1,0 +1,82 @@
+// The matrix as GitHub's Markdown: a table for each group, notes, and below them every cell as a section that unfolds.
+
+import type { Writable } from "node:stream";
+import { cellsOf, markedText, MARK_WORDS, type Cell, type Matrix, type Row } from "../../scenario/matrix.js";
+import { writeLine } from "../terminal.js";
+import { anchorOf } from "./anchor.js";
+import { cellFacts, failureLines, stepLines, type EvidenceLine, type StepLines } from "./evidence-lines.js";
+import { FAILED, legendOf } from "./legend.js";
+import { escapeHtml } from "./markup.js";
+import { cellWithNote, notesOf } from "./notes.js";
+
+/** @param evidence cells lead to their evidence below the tables; without it there are tables and notes alone */
+export function printMarkdown(matrix: Matrix, stream: Writable, { evidence }: { readonly evidence: boolean }): void {
+  const notes = notesOf(matrix);
+  for (const { name, rows } of matrix.groups) {
+    writeLine(stream, `## ${escape(name)}\n`);
+    writeLine(stream, tableRow(["Scenario", ...matrix.systems.map((system) => code(system.name))]));
+    writeLine(stream, tableRow(["---", ...matrix.systems.map(() => "---")]));
+    for (const row of rows) writeLine(stream, matrixRow(row, notes, evidence));
+    writeLine(stream, "");
+  }
+  for (const [sign, words] of legendOf(matrix)) writeLine(stream, `- ${code(sign)} ${escape(words)}`);
+  for (const [note, number] of notes) writeLine(stream, `- \\[${number}\\] ${escape(note)}`);
+  if (!evidence) return;
+  writeLine(stream, "\n## Evidence\n");
+  for (const cell of cellsOf(matrix)) printMarkdownCell(cell, stream);
+}
+
+function matrixRow({ scenario, cells }: Row, notes: ReadonlyMap<string, number>, evidence: boolean): string {
+  const texts = cells.map((cell) => {
+    const text = escape(cellWithNote(cell, notes));
+    return cell === null || !evidence ? text : `[${text}](#${anchorOf(cell)})`;
+  });
+  return tableRow([escape(scenario.title), ...texts]);
+}
+
+const tableRow = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+
+/** One cell as a section that unfolds. The anchor lies inside, so that following a link to it opens the section. */
+export function printMarkdownCell(cell: Cell, stream: Writable): void {
+  const { scenario, system, report } = cell;
+  const head = `<code>${escapeHtml(scenario.name)}</code> on <code>${escapeHtml(system.name)}</code>`;
+  const shows = `<b>${escapeHtml(markedText(cell))}</b>`;
+  writeLine(stream, `<details><summary>${head}: ${shows}, ${MARK_WORDS[report.mark]}</summary>\n`);
+  writeLine(
+    stream,
+    `<a id="${anchorOf(cell)}"></a>${escape(`${scenario.title} (${scenario.source}); ${system.title}`)}\n`,
+  );
+  for (const { name, text } of cellFacts(cell)) writeLine(stream, `- **${escape(name)}**: ${escape(text)}`);
+  for (const failure of failureLines(cell)) writeLine(stream, `- **${escape(FAILED)}** ${escape(failure)}`);
+  writeLine(stream, "");
+  for (const step of stepLines(cell)) printStep(step, stream);
+  writeLine(stream, "\n</details>\n");
+}
+
+function printStep({ number, isShown, action, outcome, note, evidence }: StepLines, stream: Writable): void {
+  const shown = isShown ? " (the cell)" : "";
+  writeLine(stream, `${number}. ${escape(action)}: **${escape(outcome)}**${shown}${note === null ? "" : `  `}`);
+  if (note !== null) writeLine(stream, `   ${escape(note)}`);
+  for (const line of evidence) printEvidence(line, stream);
+}
+
+function printEvidence({ kind, text, below }: EvidenceLine, stream: Writable): void {
+  writeLine(stream, `   - ${kind}: ${kind === "rule" || kind === "saw" ? escape(text) : code(text)}`);
+  for (const line of below) writeLine(stream, `     - ${kind === "rule" ? escape(line) : code(line)}`);
+}
+
+/** Text that Markdown shows as it is. An underscore within a word is harmless, and frequent. */
+export function escape(text: string): string {
+  return text
+    .replace(/\s+/g, " ")
+    .replace(/[\\`*[\]<>~#|]|(?<!\w)_|_(?!\w)/g, "\\$&")
+    .replaceAll("&", "&amp;");
+}
+
+/** A code span, in as many backticks as its text asks for. */
+function code(text: string): string {
+  const longest = Math.max(0, ...[...text.matchAll(/`+/g)].map(([run]) => run.length));
+  const fence = "`".repeat(longest + 1);
+  const space = longest > 0 ? " " : "";
+  return `${fence}${space}${text.replace(/\s+/g, " ")}${space}${fence}`;
+}

@@ -1,0 +1,144 @@
+// The matrix on a terminal: a table for each group, in blocks of as many systems as fit beside the titles.
+
+import type { Writable } from "node:stream";
+import { markedText, MARK_WORDS, type Cell, type Matrix, type Row } from "../../scenario/matrix.js";
+import { coloured, type Colour, writeLine } from "../terminal.js";
+import { cellFacts, failureLines, stepLines, type EvidenceLine, type StepLines } from "./evidence-lines.js";
+import { FAILED, hasFailed, legendOf } from "./legend.js";
+import { cellWithNote, notesOf } from "./notes.js";
+import { printable, wrap } from "./wrap.js";
+
+const GAP = "  ";
+/** Titles take what the systems leave, but these at least and at most. */
+const TITLE_WIDTH = { min: 24, max: 48 };
+/** Cells longer than this are wrapped. */
+const CELL_WIDTH = 14;
+
+/** A cell of the printed table: lines, and the colour of all of them. */
+interface Box {
+  readonly lines: readonly string[];
+  readonly colour: Colour | null;
+}
+
+interface Column {
+  readonly width: number;
+  readonly boxes: readonly Box[];
+}
+
+export function printMatrix(matrix: Matrix, stream: Writable, width: number): void {
+  const notes = notesOf(matrix);
+  for (const { name, rows } of matrix.groups) {
+    writeLine(stream, coloured("bold", printable(name), stream));
+    for (const block of blocksOf(matrix, rows, notes, width)) {
+      writeLine(stream, "");
+      for (const line of blockLines(block, stream)) writeLine(stream, line);
+    }
+    writeLine(stream, "");
+  }
+  const indented = (sign: string, words: string) =>
+    wrap(words, width - 8).forEach((line, i) => writeLine(stream, `${(i === 0 ? sign : "").padEnd(8)}${line}`));
+  for (const [sign, words] of legendOf(matrix)) indented(sign, words);
+  for (const [note, number] of notes) indented(`[${number}]`, note);
+}
+
+/** The column of titles and as many systems as fit, again and again until every system was shown. */
+function blocksOf(matrix: Matrix, rows: readonly Row[], notes: ReadonlyMap<string, number>, width: number): Column[][] {
+  const systems = matrix.systems.map((system, index) => systemColumn(system.name, rows, index, notes));
+  const left = systems.reduce((space, column) => space - GAP.length - column.width, width);
+  const titles = titleColumn(rows, Math.min(TITLE_WIDTH.max, Math.max(TITLE_WIDTH.min, left)));
+  const blocks: Column[][] = [];
+  let used = Infinity;
+  for (const column of systems) {
+    used += GAP.length + column.width;
+    if (used > width) {
+      blocks.push([titles]);
+      used = titles.width + GAP.length + column.width;
+    }
+    blocks.at(-1)?.push(column);
+  }
+  return blocks;
+}
+
+function titleColumn(rows: readonly Row[], limit: number): Column {
+  const titled = rows.map(({ scenario }) => {
+    return plain([...wrap(scenario.title, limit), ...wrap(`(${scenario.name})`, limit)]);
+  });
+  return columnOf([plain([""]), ...titled]);
+}
+
+function systemColumn(name: string, rows: readonly Row[], index: number, notes: ReadonlyMap<string, number>): Column {
+  const boxes = rows.map((row) => {
+    const cell = row.cells[index] ?? null;
+    return { lines: wrap(cellWithNote(cell, notes), CELL_WIDTH), colour: cell === null ? "dim" : cellColour(cell) };
+  });
+  return columnOf([plain(headerLines(name)), ...boxes]);
+}
+
+/** `gunyah-linux-memfd` in three lines. */
+const headerLines = (name: string) => name.split(/(?<=-)/);
+
+const plain = (lines: readonly string[]): Box => ({ lines, colour: null });
+
+function columnOf(boxes: readonly Box[]): Column {
+  const width = Math.max(...boxes.flatMap(({ lines }) => lines.map((line) => line.length)));
+  return { width, boxes };
+}
+
+/** Colours only repeat what the text says: its `!`, its mark. */
+function cellColour(cell: Cell): Colour | null {
+  if (hasFailed(cell)) return "red";
+  const { mark } = cell.report;
+  return mark === "U" ? "yellow" : mark === "P" ? "cyan" : null;
+}
+
+function blockLines(columns: readonly Column[], stream: Writable): string[] {
+  const rows = columns[0]?.boxes.map((_, row) => rowLines(columns, row, stream)) ?? [];
+  const [header = [], ...body] = rows;
+  const rule = columns.map(({ width }) => "-".repeat(width)).join(GAP);
+  return [...header, rule, ...body.flat()];
+}
+
+function rowLines(columns: readonly Column[], row: number, stream: Writable): string[] {
+  const height = Math.max(...columns.map(({ boxes }) => boxes[row]?.lines.length ?? 0));
+  return Array.from({ length: height }, (_, line) =>
+    columns
+      .map(({ width, boxes }, column) => {
+        const text = boxes[row]?.lines[line] ?? "";
+        const padding = column === columns.length - 1 ? "" : " ".repeat(width - text.length);
+        const colour = boxes[row]?.colour ?? null;
+        return (colour === null || text === "" ? text : coloured(colour, text, stream)) + padding;
+      })
+      .join(GAP)
+      .trimEnd(),
+  );
+}
+
+/** A cell opened to its evidence. */
+export function printCell(cell: Cell, stream: Writable): void {
+  const { scenario, system, report } = cell;
+  printText(`${scenario.name} on ${system.name}: ${markedText(cell)}`, 0, stream, "bold");
+  printText(`${scenario.title} (${scenario.source}); ${system.title}; ${MARK_WORDS[report.mark]}`, 2, stream);
+  const facts = cellFacts(cell);
+  const nameWidth = Math.max(...facts.map(({ name }) => name.length));
+  for (const { name, text } of facts) writeLine(stream, `  ${name.padEnd(nameWidth)}  ${printable(text)}`);
+  for (const failure of failureLines(cell)) printText(`${FAILED} ${failure}`, 2, stream, "red");
+  for (const step of stepLines(cell)) printStep(step, stream);
+}
+
+function printStep({ number, isShown, action, outcome, note, evidence }: StepLines, stream: Writable): void {
+  writeLine(stream, "");
+  const shown = isShown ? "   <- the cell" : "";
+  printText(`${number}. ${action}: ${outcome}${shown}`, 2, stream, "bold");
+  if (note !== null) printText(`(${note})`, 5, stream);
+  for (const line of evidence) printEvidence(line, stream);
+}
+
+function printEvidence({ kind, text, below }: EvidenceLine, stream: Writable): void {
+  printText(`${kind.padEnd(9)}  ${text}`, 5, stream);
+  for (const line of below) printText(line, 18, stream, "dim");
+}
+
+function printText(text: string, indent: number, stream: Writable, colour: Colour | null = null): void {
+  const line = printable(text);
+  writeLine(stream, " ".repeat(indent) + (colour === null ? line : coloured(colour, line, stream)));
+}

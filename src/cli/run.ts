@@ -1,0 +1,112 @@
+// `freehold run SCENARIO...`: each step of a scenario on each system with its outcome, and expectations that were not met.
+
+import { Command } from "commander";
+import { bundledScenarios } from "../scenario/bundled-scenarios.js";
+import type { Cell } from "../scenario/matrix.js";
+import { runScenario } from "../scenario/run-scenario.js";
+import type { Scenario } from "../scenario/scenario.js";
+import type { System } from "../scenario/system.js";
+import { loadSystem, SYSTEMS } from "../scenario/systems/index.js";
+import { suggestion } from "../trace/spelling.js";
+import { DIVERGED, FINE, USAGE, worstOf } from "./exit-codes.js";
+import { inputFailure, writeFailure } from "./failure.js";
+import { printRun, runJson } from "./run-report.js";
+import { scenarioNamed } from "./scenarios.js";
+import { coloured, table, type Terminal, writeJson, writeLine } from "./terminal.js";
+
+export interface RunCommandOptions {
+  readonly system: readonly string[];
+  readonly json?: boolean;
+  readonly evidence?: boolean;
+  readonly list?: boolean;
+}
+
+export function runCommand(terminal: Terminal, finish: (exitCode: number) => void): Command {
+  const command = new Command("run")
+    .description("Run scenarios, step by step, and compare with what they expect.")
+    .argument("[scenario...]", "names of bundled scenarios, or YAML or JSON files; - for standard input")
+    .option("--system <name>", "only on this system; may be repeated (default: all that a scenario is for)", added, [])
+    .option("--evidence", "print what each outcome stands on")
+    .option("--json", "one JSON object for each scenario and system on standard output")
+    .option("--list", "list the bundled scenarios");
+  return command.action(async (scenarios: string[], options: RunCommandOptions) => {
+    const mistake = usageMistake(scenarios, options);
+    if (mistake !== null) command.error(`error: ${mistake}`);
+    finish(options.list === true ? await list(options, terminal) : await run(scenarios, options, terminal));
+  });
+}
+
+const added = (name: string, before: readonly string[]) => [...before, name];
+
+function usageMistake(scenarios: readonly string[], { system, list }: RunCommandOptions): string | null {
+  if (scenarios.length === 0 && list !== true) return "name a scenario, or give --list";
+  if (scenarios.length > 0 && list === true) return "--list takes no scenario";
+  const names = SYSTEMS.map(({ name }) => name);
+  const unknown = system.find((name) => !names.includes(name));
+  if (unknown === undefined) return null;
+  return `unknown system "${unknown}"${suggestion(unknown, names) || `: there are ${names.join(", ")}`}`;
+}
+
+/** The bundled scenarios, by group. */
+async function list({ json }: RunCommandOptions, { stdout }: Terminal): Promise<number> {
+  const scenarios = await bundledScenarios();
+  if (json === true) {
+    for (const { name, group, title, source, systems } of scenarios) {
+      writeJson(stdout, { name, group, title, source, systems });
+    }
+    return FINE;
+  }
+  const lines = table(scenarios.map(({ name, title }) => [`  ${name}`, title]));
+  for (const [i, { group }] of scenarios.entries()) {
+    if (scenarios[i - 1]?.group !== group) writeLine(stdout, coloured("bold", group, stdout));
+    writeLine(stdout, lines[i] ?? "");
+  }
+  return FINE;
+}
+
+/**
+ * Runs scenarios.
+ *
+ * @param names of bundled scenarios, or paths
+ * @returns the exit code
+ */
+export async function run(names: readonly string[], options: RunCommandOptions, terminal: Terminal): Promise<number> {
+  const codes: number[] = [];
+  for (const name of names) {
+    try {
+      codes.push(...(await runOne(await scenarioNamed(name), options, terminal)));
+    } catch (error) {
+      const failure = inputFailure(name, error);
+      writeFailure(failure, options.json === true, terminal);
+      codes.push(failure.exitCode);
+    }
+  }
+  // A scenario that is for none of the systems asked for is no mistake beside others; alone it is.
+  return codes.length === 0 ? USAGE : worstOf(codes);
+}
+
+/** Exit codes of its runs: none if it is for none of the systems. */
+async function runOne(scenario: Scenario, options: RunCommandOptions, terminal: Terminal): Promise<number[]> {
+  const systems = await chosenSystems(scenario, options);
+  if (systems.length === 0) {
+    writeLine(terminal.stderr, `${scenario.name} is only for ${scenario.systems.join(", ")}: not run`);
+  }
+  const codes: number[] = [];
+  for (const system of systems) {
+    const report = await runScenario(scenario, system);
+    const cell: Cell = { scenario, system, report };
+    if (options.json === true) writeJson(terminal.stdout, runJson(cell, options.evidence === true));
+    else printRun(cell, options.evidence === true, terminal.stdout);
+    codes.push(report.failures.length === 0 ? FINE : DIVERGED);
+  }
+  return codes;
+}
+
+async function chosenSystems(scenario: Scenario, options: RunCommandOptions): Promise<readonly System[]> {
+  const rows = SYSTEMS.filter(({ name }) => {
+    const isFor = scenario.systems.length === 0 || scenario.systems.includes(name);
+    return isFor && (options.system.length === 0 || options.system.includes(name));
+  });
+  const systems = await Promise.all(rows.map(({ name }) => loadSystem(name)));
+  return systems.filter((system) => system !== null);
+}

@@ -1,0 +1,115 @@
+// Scenarios from texts, files and programs. Everything that is said of a bad one is one sentence with its place.
+
+import { isUtf8 } from "node:buffer";
+import { readInput } from "../trace/input.js";
+import { excerpt, TraceError } from "../trace/replay.js";
+import { suggestion } from "../trace/spelling.js";
+import { Cast } from "./cast.js";
+import { checkSystem, readFinalExpectations } from "./read-expectations.js";
+import { outlineSchema, type ScenarioFile } from "./file-schema.js";
+import { stepsOf } from "./page-runs.js";
+import { isMapping, readPart } from "./part.js";
+import { readStep } from "./read-step.js";
+import { ScenarioError } from "./scenario-error.js";
+import type { Scenario, Step } from "./scenario.js";
+import { objectSource, type Source, TEXT_LIMIT, textSource } from "./source.js";
+import { SYSTEM_NAMES } from "./systems/index.js";
+
+/**
+ * A scenario written in a program: what a file says, with numbers as bigint, number or string.
+ *
+ * @throws ScenarioError with the field to blame
+ */
+export function defineScenario(scenario: ScenarioFile): Scenario {
+  return scenarioOf(objectSource(`scenario "${excerpt(String(scenario.scenario))}"`, scenario));
+}
+
+/**
+ * A scenario in YAML or JSON (docs/scenario-format.md).
+ *
+ * @param file name of the file, for messages
+ * @throws ScenarioError with file, line and column
+ */
+export function readScenario(text: string, file: string): Scenario {
+  return scenarioOf(textSource(text, file));
+}
+
+/**
+ * Reads a file; `-` is standard input.
+ *
+ * @throws ScenarioError if it cannot be read, or is no scenario
+ */
+export async function loadScenario(path: string): Promise<Scenario> {
+  const file = path === "-" ? "standard input" : path;
+  const bytes = await readBytes(path, file);
+  if (!isUtf8(bytes)) throw new ScenarioError(file, 0, 0, "is not UTF-8 text");
+  return readScenario(bytes.toString("utf8"), file);
+}
+
+async function readBytes(path: string, file: string): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  try {
+    for await (const chunk of readInput(path)) {
+      length += chunk.length;
+      if (length > TEXT_LIMIT) throw new TraceError(0, `is longer than ${TEXT_LIMIT} bytes`);
+      chunks.push(chunk.slice());
+    }
+  } catch (error) {
+    if (error instanceof TraceError) throw new ScenarioError(file, 0, 0, error.message);
+    throw error;
+  }
+  return Buffer.concat(chunks);
+}
+
+function scenarioOf(source: Source): Scenario {
+  if (!isMapping(source.value)) throw source.error([], `no scenario: a mapping with "scenario", "pages" and "steps"`);
+  const outline = readPart(source, [], outlineSchema, source.value, "a scenario");
+  const { scenario: name, title = name, source: written = "", group = "Scenarios" } = outline;
+  const systems = readSystems(source, outline.systems ?? []);
+  const cast = new Cast(source, outline.participants, outline.pages);
+  const places = { source, cast, systems: systems.length === 0 ? SYSTEM_NAMES : systems };
+  const steps = readSteps(places, outline.steps);
+  return {
+    ...{ name, title, source: written, group, systems },
+    participants: cast.participants,
+    pages: cast.pages,
+    steps,
+    cell: cellOf(source, steps, outline.cell),
+    finally: readFinalExpectations(outline.finally, {
+      ...places,
+      path: ["finally"],
+      restriction: `the scenario is only for ${systems.join(", ")}`,
+    }),
+    finallyLine: outline.finally === undefined ? 0 : source.line(["finally"]),
+    file: source.file,
+  };
+}
+
+function readSystems(source: Source, names: readonly string[]): readonly string[] {
+  for (const [i, name] of names.entries()) checkSystem(source, ["systems", i], name, "value");
+  return names;
+}
+
+function readSteps(places: Omit<Parameters<typeof readStep>[0], "saved">, values: readonly unknown[]): readonly Step[] {
+  if (values.length === 0) throw places.source.error(["steps"], "a scenario needs a step");
+  const context = { ...places, saved: new Set<string>() };
+  const ids = new Set<string>();
+  return values.flatMap((value, i) =>
+    stepsOf(value).map((entry) => {
+      const step = readStep(context, ["steps", i], entry);
+      if (step.id === null) return step;
+      if (ids.has(step.id)) throw places.source.error(["steps", i, "id"], `id: two steps are called "${step.id}"`);
+      ids.add(step.id);
+      return step;
+    }),
+  );
+}
+
+function cellOf(source: Source, steps: readonly Step[], id: string | undefined): number {
+  if (id === undefined) return steps.length - 1;
+  const index = steps.findIndex((step) => step.id === id);
+  if (index >= 0) return index;
+  const ids = steps.flatMap((step) => (step.id === null ? [] : [step.id]));
+  throw source.error(["cell"], `cell: no step has the id "${excerpt(id)}"${suggestion(id, ids)}`);
+}
