@@ -1,11 +1,12 @@
 // What the module exports. Layouts of all windows: abi/.
 
+import { KIND_KVM } from "./abi/config";
 import { BATCH_OPERATIONS, OPERATION_SIZE } from "./abi/operations";
 import { RESULT_SIZE } from "./abi/records";
 import { ACCESS_BATCH } from "./abi/walk";
 import { pageShift, pgdPages, startLevel } from "./arch/geometry";
 import { runAccesses } from "./batch/access";
-import { createMachine } from "./batch/machine";
+import { createMachine, isPkvm, kind } from "./batch/machine";
 import { lookUpLeaves } from "./batch/dump";
 import { dumpWindow as reserveDumpWindow } from "./batch/dump";
 import { runBatch as run } from "./batch/execute";
@@ -15,6 +16,8 @@ import { heapTop, reserve } from "./memory/heap";
 import { pageOf } from "./memory/regions";
 import { refcount } from "./memory/vmemmap";
 import { limitReached, panicked } from "./memory/verdict";
+import { vmSummaryAt } from "./systems/kvm/vm";
+import { checkInvariants as check } from "./systems/pkvm/invariants";
 import { findVcpu, findVm, maxVms, vcpuSummary, vmAt, vmSummary } from "./systems/pkvm/vm";
 
 export { beginRestore, configWindow, finishRestore, snapshotBase, snapshotSize } from "./batch/machine";
@@ -54,7 +57,7 @@ export {
   pagePointer,
   wordOf as pageWord,
 } from "./batch/dump";
-export { checkInvariants, violationExpected, violationFound, violationSubject } from "./systems/pkvm/invariants";
+export { violationExpected, violationFound, violationSubject } from "./systems/pkvm/invariants";
 export {
   tracefsConfig,
   tracefsEndInput,
@@ -181,6 +184,7 @@ export function frameForWrite(pa: u64): usize {
 
 /** VM_STATE_* | protected << 8 | vCPUs << 16 | references << 32 of a slot; 0 for a free slot. */
 export function vmInfo(slot: u32): u64 {
+  if (kind == KIND_KVM) return vmSummaryAt(slot);
   if (slot >= maxVms) return 0;
   const vm = vmAt(slot);
   const references = vm.vmPage != 0 ? (refcount(vm.vmPage) as u64) << 32 : 0;
@@ -189,10 +193,15 @@ export function vmInfo(slot: u32): u64 {
 
 /** present | loaded << 1 | memcache pages << 8 | length of the host's list << 32; 0 if there is no such vCPU. */
 export function vcpuInfo(handle: u32, index: u32): u64 {
-  const vm = findVm(handle);
+  const vm = isPkvm ? findVm(handle) : null;
   if (vm == null) return 0;
   const vcpu = findVcpu(vm, index);
   return vcpu == null ? 0 : vcpuSummary(vcpu) | ((vcpu.hostListLength as u64) << 32);
+}
+
+/** Checks the isolation invariants of a pKVM host whose bit is set: 0, or the number of the first one violated. */
+export function checkInvariants(wanted: u64): i32 {
+  return isPkvm ? check(wanted) : 0;
 }
 
 /** Start level | root pages << 8: the geometry the configuration led to. */

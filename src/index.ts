@@ -16,7 +16,10 @@ export {
 export {
   ConfigError,
   resolveConfig,
+  resolveKvmConfig,
   type HostConfig,
+  type KvmConfig,
+  type KvmHostConfig,
   type LoneTableConfig,
   type MachineConfig,
   type PageTableConfig,
@@ -39,6 +42,7 @@ export {
   type AbortResult,
   type Effect,
   type EffectOf,
+  type KvmEffect,
   type PageState,
   type VcpuStatus,
   type VmState,

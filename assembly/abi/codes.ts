@@ -4,13 +4,18 @@
 export const EPERM: i32 = 1;
 export const ENOENT: i32 = 2;
 export const E2BIG: i32 = 7;
+export const EBADF: i32 = 9;
 export const EAGAIN: i32 = 11;
 export const ENOMEM: i32 = 12;
 export const EFAULT: i32 = 14;
 export const EBUSY: i32 = 16;
 export const EEXIST: i32 = 17;
+export const ENODEV: i32 = 19;
 export const EINVAL: i32 = 22;
+export const EMFILE: i32 = 24;
 export const ERANGE: i32 = 34;
+export const ENOSYS: i32 = 38;
+export const EOPNOTSUPP: i32 = 95;
 export const EHWPOISON: i32 = 133;
 
 /** Page states (nvhe/memory.h:enum pkvm_page_state). */

@@ -41,12 +41,16 @@ export const KIND_PAGE_TABLE: i32 = 1;
 export const KIND_REPLAYED: i32 = 2;
 /** Sparse memory and the registers of one regime: walks alone (abi/walk.ts). Nothing else of the record counts. */
 export const KIND_WALK: i32 = 3;
+/** A plain KVM host: carve-out = the pages that guest_memfd takes its folios from, frames = table pages outside DRAM. */
+export const KIND_KVM: i32 = 5;
 
 export const FEATURE_FWB: i32 = 1;
 export const FEATURE_DIC: i32 = 2;
 export const FEATURE_XNX: i32 = 4;
 export const FEATURE_TLB_RANGE: i32 = 8;
 export const FEATURE_EL2_DEBUG: i32 = 16;
+/** Not a feature of the CPU: Android's variant of pKVM. */
+export const FEATURE_ANDROID: i32 = 256;
 
 /** Table flags: identity addresses demanded; memory type always "as stage 1"; page leaves forced. */
 export const TABLE_IDMAP: i32 = 1;

@@ -32,6 +32,11 @@ export const IL: u64 = 1 << 25;
 export const S1PTW: u64 = 1 << 7;
 export const WNR: u64 = 1 << 6;
 export const FNV: u64 = 1 << 10;
+/** A data abort by cache maintenance or an address translation instruction. */
+export const CM: u64 = 1 << 8;
+/** Bits 23:14 describe the instruction; SAS is the log2 of its bytes. */
+export const ISV: u64 = 1 << 24;
+export const SAS_SHIFT: u64 = 22;
 export const FSC: u64 = 0x3f;
 
 /** HPFAR_EL2: bits 43:4 hold IPA bits 51:12; bit 63 marks a valid value where EL2 saved it. */

@@ -25,7 +25,10 @@ import {
   ANSWER_STATUS,
   ANSWER_VALUE,
   NO_STAGE2,
+  REGIME_OFF,
+  REGISTERS_SIZE,
 } from "../abi/walk";
+import { KIND_KVM } from "../abi/config";
 import { TLB_OFF } from "../abi/tlb";
 import { isWrite } from "../arch/access";
 import { explainTranslation } from "../arch/explain";
@@ -36,10 +39,10 @@ import { tlbMode } from "../arch/tlb";
 import { translateThroughTlb } from "../arch/tlb-walk";
 import { fault, level, outputAddress, translate, writeFaulted } from "../arch/translate";
 import { readSized, writeSized } from "../memory/dram";
-import { pageOf } from "../memory/regions";
+import { memoryPageOf } from "../memory/regions";
 import { loadRegisters } from "../pagetable/regime";
 import { isReplayed } from "../systems/pkvm/machine";
-import { isLoneTable } from "./machine";
+import { isPkvm, kind } from "./machine";
 import { tableOf } from "./tables";
 import { walkRegisters, walkTranslations } from "./walk-machine";
 
@@ -55,12 +58,17 @@ let currentVmid: u32 = 0;
 function enter(handle: u32): bool {
   if (handle == current) return true;
   const table = tableOf(handle);
-  if (table == null) return false;
   const registers = changetype<Registers>(walkRegisters());
-  loadRegisters(registers, table, physicalBits());
+  if (table != null) {
+    loadRegisters(registers, table, physicalBits());
+    currentVmid = table.vmid;
+  } else {
+    if (handle != 0 || kind != KIND_KVM) return false;
+    // A plain KVM host runs with HCR_EL2.VM clear: addresses go straight to memory.
+    memory.fill(changetype<usize>(registers), 0, REGISTERS_SIZE);
+  }
   decodeRegime(regime, registers);
   current = handle;
-  currentVmid = table.vmid;
   return true;
 }
 
@@ -70,9 +78,9 @@ export function enterAnew(handle: u32): bool {
   return enter(handle);
 }
 
-// Tables of a replayed machine and of a lone one lie in frames beyond everything their input addresses reach.
+// Tables of other machines than a pKVM host lie in frames beyond everything their input addresses reach.
 function physicalBits(): u32 {
-  if (!isReplayed && !isLoneTable) return iaBits;
+  if (isPkvm && !isReplayed) return iaBits;
   return pageShift == 16 ? 52 : 48;
 }
 
@@ -98,7 +106,7 @@ function runAccess(record: usize, answer: usize): void {
   }
   let access = load<u32>(record, ACCESS_FLAGS);
   if ((ipa & (bytes - 1)) != 0) access |= ACCESS_UNALIGNED;
-  const isOff = tlbMode == TLB_OFF;
+  const isOff = tlbMode == TLB_OFF || regime.status == REGIME_OFF;
   const goesAhead = isOff ? translate(regime, ipa, access) : translateThroughTlb(regime, currentVmid, ipa, access);
   if (goesAhead) transfer(record, answer, bytes, isWrite(access));
   else answerFault(answer, ipa, access);
@@ -110,9 +118,11 @@ function isSize(bytes: u32): bool {
 
 function transfer(record: usize, answer: usize, bytes: u32, isStore: bool): void {
   const pa = outputAddress;
+  const isMemory = memoryPageOf(pa >> pageShift) != 0;
   store<u64>(answer, pa, ANSWER_PA);
-  store<u8>(answer, pageOf(pa >> pageShift) == 0 ? ANSWER_NO_MEMORY : ANSWER_DONE, ANSWER_STATUS);
+  store<u8>(answer, isMemory ? ANSWER_DONE : ANSWER_NO_MEMORY, ANSWER_STATUS);
   store<i8>(answer, level, ANSWER_LEVEL);
+  if (!isMemory) return;
   store<u64>(answer, readSized(pa, bytes), ANSWER_VALUE);
   if (isStore) writeSized(pa, bytes, load<u64>(record, ACCESS_VALUE));
 }

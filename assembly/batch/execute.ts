@@ -1,6 +1,7 @@
 // One operation record in, one result record out: decode, dispatch, verdict. Layouts: abi/operations.ts, abi/records.ts.
 
-import { EINVAL, LIMIT_CONTENTS, REASON_NO_SUCH_VM, REASON_VCPU_INDEX } from "../abi/codes";
+import { EINVAL, LIMIT_CONTENTS } from "../abi/codes";
+import { KIND_KVM } from "../abi/config";
 import * as Op from "../abi/operations";
 import {
   EFFECT_OPERATION,
@@ -20,17 +21,7 @@ import { TLB_OFF } from "../abi/tlb";
 import { tlbMode } from "../arch/tlb";
 import { beginOperation, endOperation } from "../arch/tlb-checks";
 import { observing, record as recordEffect, recorded, recording, startRecording } from "../memory/journal";
-import {
-  clearRefusal,
-  expected,
-  found,
-  limitReached,
-  panicked,
-  reachLimit,
-  reason,
-  refuse,
-  subject,
-} from "../memory/verdict";
+import { clearRefusal, expected, found, limitReached, panicked, reachLimit, reason, subject } from "../memory/verdict";
 import { stage2Split } from "../pagetable/split";
 import { stage2Unmap } from "../pagetable/unmap";
 import {
@@ -83,54 +74,26 @@ import {
   vcpuLoad,
   vcpuPut,
 } from "../systems/pkvm/lifecycle";
-import { isReplayed } from "../systems/pkvm/machine";
+import { isAndroid } from "../systems/pkvm/machine";
 import {
   hostForceReclaimPageGuest,
   hostReclaimPageGuest,
   reclaimDyingGuestPage,
   vcpuInPoisonFault,
 } from "../systems/pkvm/reclaim";
-import { replayedVcpu, replayedVm } from "../systems/pkvm/replayed";
-import { findVcpu, findVm, loadedVcpu, pushHostList, Vcpu, vcpuSummary, Vm } from "../systems/pkvm/vm";
+import { findVcpu, findVm, loadedVcpu, pushHostList, Vcpu, vcpuSummary } from "../systems/pkvm/vm";
+import { AS_UPSTREAM, dispatchAndroid } from "./android";
+import { dispatchKvm } from "./kvm";
 import { loneAnnotate, loneGetLeaf, loneMap, loneTable, recordPool } from "./lone-table";
-import { isLoneTable } from "./machine";
-
-/** A record that is no operation of this machine. */
-const INVALID: i32 = -4097;
-
-function operation(rec: usize): i32 {
-  return load<u16>(rec, Op.OPERATION_CODE);
-}
-
-function handle(rec: usize): u32 {
-  return load<u16>(rec, Op.OPERATION_VM);
-}
-
-function vcpuField(rec: usize): u32 {
-  return load<u32>(rec, Op.OPERATION_VCPU);
-}
-
-function a(rec: usize): u64 {
-  return load<u64>(rec, Op.OPERATION_A);
-}
-
-function b(rec: usize): u64 {
-  return load<u64>(rec, Op.OPERATION_B);
-}
-
-function c(rec: usize): u64 {
-  return load<u64>(rec, Op.OPERATION_C);
-}
-
-function d(rec: usize): u64 {
-  return load<u64>(rec, Op.OPERATION_D);
-}
+import { hasFastLane, isLoneTable, isPkvm, kind } from "./machine";
+import { namedVcpu, namedVm } from "./named-vm";
+import { a, b, c, d, handle, INVALID, operation, vcpuField } from "./operation-record";
 
 /** Runs `count` records. With effects recorded, each operation's are opened by an EFFECT_OPERATION. */
 export function runBatch(operations: usize, results: usize, count: i32, recordEffects: bool): i32 {
   startRecording(recordEffects);
   const isTlbOn = tlbMode != TLB_OFF;
-  const mayTakeLane = !isLoneTable && !isTlbOn;
+  const mayTakeLane = hasFastLane && !isTlbOn;
   const end = operations + (count as usize) * Op.OPERATION_SIZE;
   let result = results;
   for (let rec = operations; rec < end; rec += Op.OPERATION_SIZE) {
@@ -151,7 +114,7 @@ export function runBatch(operations: usize, results: usize, count: i32, recordEf
 
 /** Runs one operation and writes its result. */
 export function execute(rec: usize, result: usize): void {
-  const ordinary = !observing && !isLoneTable && runFastLane(rec, rec + Op.OPERATION_SIZE, result) != rec;
+  const ordinary = !observing && hasFastLane && runFastLane(rec, rec + Op.OPERATION_SIZE, result) != rec;
   if (ordinary) return;
   if (tlbMode != TLB_OFF) executeUnderTlb(rec, result);
   else executeVerb(rec, result);
@@ -214,6 +177,7 @@ function dispatchRecorded(rec: usize): i32 {
     recordPool();
     return answer;
   }
+  if (!isPkvm) return dispatch(rec);
   const loaded = loadedVcpu();
   const vm = findVm(handle(rec));
   const named = vm != null ? findVcpu(vm, vcpuField(rec)) : null;
@@ -236,25 +200,14 @@ function recordMemcache(vcpu: Vcpu | null, before: u32): void {
   recordEffect(EFFECT_VCPU, 0, vcpu.vm.handle, vcpu.index, (now & 0xff) | ((before as u64) << 8), now, 0);
 }
 
-// The VM or vCPU that a function-level call is made for. A replayed machine makes what is named.
-function namedVm(rec: usize): Vm | null {
-  const vm = isReplayed ? replayedVm(handle(rec)) : findVm(handle(rec));
-  if (vm == null) refuse(EINVAL, REASON_NO_SUCH_VM, handle(rec), 0, 0);
-  return vm;
-}
-
-function namedVcpu(rec: usize): Vcpu | null {
-  if (isReplayed) return replayedVcpu(handle(rec));
-  const vm = namedVm(rec);
-  if (vm == null) return null;
-  const vcpu = findVcpu(vm, vcpuField(rec));
-  if (vcpu == null) refuse(EINVAL, REASON_VCPU_INDEX, handle(rec), vm.createdVcpus, vcpuField(rec));
-  return vcpu;
-}
-
 function dispatch(rec: usize): i32 {
   const op = operation(rec);
   if (isLoneTable) return dispatchLoneTable(op, rec);
+  if (kind == KIND_KVM) return dispatchKvm(rec);
+  if (isAndroid) {
+    const ret = dispatchAndroid(rec);
+    if (ret != AS_UPSTREAM) return ret;
+  }
   switch (op) {
     case Op.HOST_DONATE_GUEST:
     case Op.GUEST_SHARE_HOST:

@@ -11,7 +11,9 @@ import {
   CONFIG_REGION_SIZE,
   CONFIG_REGIONS,
   HYP_MEMBLOCK_REGIONS,
+  KIND_KVM,
   KIND_PAGE_TABLE,
+  KIND_PKVM,
   KIND_REPLAYED,
   KIND_WALK,
 } from "../abi/config";
@@ -27,8 +29,9 @@ import { dropSparse } from "../memory/sparse";
 import { limitReached, panicked, setVerdict } from "../memory/verdict";
 import { setFeatures } from "../pagetable/attributes";
 import { reserveWalkCache } from "../pagetable/walk-cache";
+import { createKvm } from "../systems/kvm/machine";
 import { prepareFastLane } from "../systems/pkvm/fast-lane";
-import { createPkvm } from "../systems/pkvm/machine";
+import { createPkvm, isAndroid } from "../systems/pkvm/machine";
 import { startReplayed } from "../systems/pkvm/replayed";
 import { createLoneTable } from "./lone-table";
 import { createWalkMachine, reserveWalkWindows } from "./walk-machine";
@@ -39,8 +42,14 @@ const PRESERVED_BYTES: usize = 32;
 
 /** Where the caller writes the configuration record. */
 export let configuration: usize = 0;
+/** KIND_* of the machine. */
+export let kind: i32 = KIND_PKVM;
 /** One stage-2 table by itself. */
 export let isLoneTable: bool = false;
+/** A pKVM host, made as one or rebuilt from a trace. */
+export let isPkvm: bool = false;
+/** Whether ordinary records may take the fast lane: it knows Linux 7.3 alone. */
+export let hasFastLane: bool = false;
 
 let base: usize = 0;
 let preserved: usize = 0;
@@ -59,18 +68,24 @@ export function createMachine(): i32 {
   attachTlb(0);
   setVerdict(0, 0);
   const config = configWindow();
-  isLoneTable = load<u32>(config, CONFIG_KIND) == KIND_PAGE_TABLE;
+  kind = load<u32>(config, CONFIG_KIND);
+  isLoneTable = kind == KIND_PAGE_TABLE;
+  hasFastLane = false;
+  isPkvm = kind == KIND_PKVM || kind == KIND_REPLAYED;
   preserved = reserve(PRESERVED_BYTES);
   setAbortRange(0, 0);
-  if (load<u32>(config, CONFIG_KIND) == KIND_WALK) return createWalkMachine();
+  if (kind == KIND_WALK) return createWalkMachine();
   dropSparse();
   if (!setGeometry(load<u32>(config, CONFIG_PAGE_SHIFT), load<u32>(config, CONFIG_IA_BITS))) return CREATE_GEOMETRY;
   setFeatures(load<u32>(config, CONFIG_FEATURES));
   const memory = createMemory(config);
   if (memory != CREATE_OK) return memory;
-  const created = isLoneTable ? createLoneTable(config) : createPkvm(config);
-  if (created == CREATE_OK && !isLoneTable) prepareFastLane();
-  if (created == CREATE_OK && load<u32>(config, CONFIG_KIND) == KIND_REPLAYED) startReplayed(preserved + 8);
+  if (isLoneTable) return createLoneTable(config);
+  if (kind == KIND_KVM) return createKvm(config);
+  const created = createPkvm(config);
+  if (created == CREATE_OK) prepareFastLane();
+  hasFastLane = created == CREATE_OK && !isAndroid;
+  if (created == CREATE_OK && kind == KIND_REPLAYED) startReplayed(preserved + 8);
   return created;
 }
 

@@ -147,6 +147,12 @@ export function pfnOf(page: usize): u64 {
   return 0;
 }
 
+/** As `pageOf`, but 0 for the simulator's own frames: what an access by physical address finds. */
+export function memoryPageOf(pfn: u64): usize {
+  if (pfn - currentFirstPfn >= currentPages && !select(pfn)) return 0;
+  return currentIsMemory ? currentWords + (((pfn - currentFirstPfn) as usize) << 3) : 0;
+}
+
 /** find_mem_range: sets rangeStart and rangeEnd (exclusive); the region, or null in a gap. */
 export function findMemoryRange(address: u64): Region | null {
   rangeStart = 0;

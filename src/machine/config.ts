@@ -102,11 +102,36 @@ const pageTableSchema = z.strictObject({
   vmid: u32.max(0xffff).default(7),
 });
 
+const machineSchema = hostSchema.extend({
+  /** `android`: pKVM of Android's common kernels (reference pkvm-el2 section 13.2); default: that of Linux 7.3. */
+  variant: z.literal(["linux", "android"]).default("linux"),
+});
+
+const kvmSchema = z.strictObject({
+  name: z.string().optional(),
+  page_shift: pageShift.default(12),
+  /** The largest IPA space a VM may have, and what physical addresses reach; default 40, or more if the regions need it. */
+  ia_bits: iaBits.optional(),
+  features: features.prefault({}),
+  /** As of a pKVM host. */
+  regions: z.array(region).min(1),
+  /** Where guest_memfd takes its pages from; default: the upper quarter of the largest region. */
+  folio_pool: range.optional(),
+  /** Pages for the tables of all VMs, in frames outside the regions. */
+  table_pages: u32.min(1).max(0x10_0000).default(4096),
+  /** Handle of the first VM. */
+  handle_base: handle.default(1),
+  max_vms: u32.min(1).max(255).default(255),
+});
+
 /**
  * Configuration of a pKVM host. Only `regions` must be given: `{ regions: [{ base: "0x40000000", size: "0x10000000" }] }`.
  * Addresses and sizes are bytes, as bigint, number or string.
  */
-export type MachineConfig = z.input<typeof hostSchema>;
+export type MachineConfig = z.input<typeof machineSchema>;
+
+/** Configuration of a plain KVM host. Only `regions` must be given. Addresses and sizes are bytes. */
+export type KvmConfig = z.input<typeof kvmSchema>;
 
 /** Configuration of one stage-2 table by itself (the page-table library without ownership). */
 export type PageTableConfig = z.input<typeof pageTableSchema>;
@@ -138,6 +163,8 @@ export interface HostConfig extends Resolved {
   readonly host_vcpu_bytes: number;
   readonly handle_base: number;
   readonly max_vms: number;
+  /** Linux 7.3 if left out. */
+  readonly variant?: "linux" | "android";
   /** Of a machine rebuilt from a trace's snapshot (`replayed`): table frames outside its DRAM. Else 0. */
   readonly frames: number;
 }
@@ -152,8 +179,18 @@ export interface LoneTableConfig extends Resolved {
   readonly vmid: number;
 }
 
+/** A plain KVM host's configuration, complete. */
+export interface KvmHostConfig extends Resolved {
+  readonly kind: "kvm";
+  readonly regions: readonly Region[];
+  readonly folio_pool: { readonly base: bigint; readonly size: bigint };
+  readonly table_pages: number;
+  readonly handle_base: number;
+  readonly max_vms: number;
+}
+
 /** What a machine is made from. */
-export type ResolvedConfig = HostConfig | LoneTableConfig;
+export type ResolvedConfig = HostConfig | KvmHostConfig | LoneTableConfig;
 
 /** Parses with `schema`; the first thing wrong becomes a ConfigError that names the field. */
 function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
@@ -170,11 +207,9 @@ function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
  * `ia_bits`, are more than 128 or more than 4 GiB of WebAssembly memory can describe; a carve-out outside the regions
  */
 export function resolveConfig(config: MachineConfig): HostConfig {
-  const given = parse(hostSchema, config);
+  const given = parse(machineSchema, config);
   checkRegions(given.regions, given.page_shift, given.ia_bits ?? 48);
-  if (given.handle_base + given.max_vms > HANDLE_END) {
-    throw new ConfigError(`max_vms: ${given.max_vms} handles from ${given.handle_base} on do not fit 16 bits`);
-  }
+  checkHandles(given);
   const geometry = tableGeometry(given.page_shift, given.ia_bits ?? iaBitsFor(given.regions));
   const poolPages = given.host_s2_pool_pages ?? hostPoolBudget(given.regions, given.page_shift);
   if (poolPages < geometry.pgdPages) {
@@ -198,8 +233,43 @@ export function resolveConfig(config: MachineConfig): HostConfig {
     host_vcpu_bytes: given.host_vcpu_bytes,
     handle_base: given.handle_base,
     max_vms: given.max_vms,
+    variant: given.variant,
     frames: 0,
   };
+}
+
+function checkHandles({ handle_base, max_vms }: { readonly handle_base: number; readonly max_vms: number }): void {
+  if (handle_base + max_vms <= HANDLE_END) return;
+  throw new ConfigError(`max_vms: ${max_vms} handles from ${handle_base} on do not fit 16 bits`);
+}
+
+/**
+ * Checks the configuration of a plain KVM host and fills in what it leaves out.
+ *
+ * @throws ConfigError naming the field: what {@link resolveConfig} refuses of regions and handles; a folio pool outside them
+ */
+export function resolveKvmConfig(config: KvmConfig): KvmHostConfig {
+  const given = parse(kvmSchema, config);
+  checkRegions(given.regions, given.page_shift, given.ia_bits ?? 48);
+  checkHandles(given);
+  const geometry = tableGeometry(given.page_shift, given.ia_bits ?? iaBitsFor(given.regions));
+  if (given.table_pages < geometry.pgdPages) {
+    throw new ConfigError(`table_pages: ${given.table_pages} is less than the ${geometry.pgdPages} root pages`);
+  }
+  const pool = given.folio_pool ?? placeFolioPool(given.regions, given.page_shift);
+  checkPlace("folio_pool", pool, given.regions, given.page_shift);
+  if (pool.size === 0n) throw new ConfigError("folio_pool.size: guest_memfd needs pages");
+  const { features, regions, table_pages, handle_base, max_vms } = given;
+  return { kind: "kvm", geometry, features, regions, folio_pool: pool, table_pages, handle_base, max_vms };
+}
+
+function placeFolioPool(regions: readonly Region[], shift: number): Range {
+  const usable = regions.filter(({ nomap }) => !nomap).sort((a, b) => (a.size < b.size ? 1 : -1));
+  const [largest] = usable;
+  if (largest === undefined) throw new ConfigError("regions: none is memory that the kernel may use");
+  const pages = (largest.size >> BigInt(shift)) / 4n || 1n;
+  const size = pages << BigInt(shift);
+  return { base: largest.base + largest.size - size, size };
 }
 
 /**
@@ -269,8 +339,10 @@ export function creationError(answer: number, config: ResolvedConfig): ConfigErr
     case CREATE_GEOMETRY:
       return new ConfigError("ia_bits: no stage-2 table has this shape");
     case CREATE_CARVEOUT:
+      if (config.kind === "kvm") return new ConfigError("folio_pool: no memory");
       return new ConfigError("hyp_carveout: too small for EL2's tables and the host's table pool");
     case CREATE_POOL:
+      if (config.kind === "kvm") return new ConfigError("table_pages: too few for one root");
       return new ConfigError("host_s2_pool_pages: too few to describe EL2's own memory");
     default:
       return new ConfigError(`the core refuses the configuration (${answer})`);
@@ -338,22 +410,18 @@ function placeCarveout(regions: readonly Region[], geometry: TableGeometry, pool
 type Range = HostConfig["hyp_text"];
 
 function checkCarveout(carveout: Range, text: Range, regions: readonly Region[], shift: number): void {
-  for (const [field, { base, size }] of [["hyp_carveout", carveout] as const, ["hyp_text", text] as const]) {
-    if (!isAligned(base, shift)) throw new ConfigError(`${field}.base: ${hex(base)} is not page aligned`);
-    if (!isAligned(size, shift))
-      throw new ConfigError(`${field}.size: ${hex(size)} is not a multiple of the page size`);
-  }
   if (carveout.size === 0n) throw new ConfigError("hyp_carveout.size: EL2 needs memory of its own");
-  const end = carveout.base + carveout.size;
-  const inside = regions.some(({ base, size, nomap }) => !nomap && carveout.base >= base && end <= base + size);
-  if (!inside) {
-    throw new ConfigError(`hyp_carveout: ${hex(carveout.base)}..${hex(end)} is not inside one usable region`);
-  }
-  const textEnd = text.base + text.size;
-  const known = regions.some(({ base, size, nomap }) => !nomap && text.base >= base && textEnd <= base + size);
-  if (text.size > 0n && !known) {
-    throw new ConfigError(`hyp_text: ${hex(text.base)}..${hex(textEnd)} is not inside one usable region`);
-  }
+  checkPlace("hyp_carveout", carveout, regions, shift);
+  checkPlace("hyp_text", text, regions, shift);
+}
+
+function checkPlace(field: string, { base, size }: Range, regions: readonly Region[], shift: number): void {
+  if (!isAligned(base, shift)) throw new ConfigError(`${field}.base: ${hex(base)} is not page aligned`);
+  if (!isAligned(size, shift)) throw new ConfigError(`${field}.size: ${hex(size)} is not a multiple of the page size`);
+  const end = base + size;
+  const inside = regions.some((region) => !region.nomap && base >= region.base && end <= region.base + region.size);
+  if (size > 0n && !inside)
+    throw new ConfigError(`${field}: ${hex(base)}..${hex(end)} is not inside one usable region`);
 }
 
 function featureBits(set: Resolved["features"]): number {
@@ -366,7 +434,12 @@ function featureBits(set: Resolved["features"]): number {
   );
 }
 
-const KINDS = { pkvm: abi.KIND_PKVM, page_table: abi.KIND_PAGE_TABLE, replayed: abi.KIND_REPLAYED } as const;
+const KINDS = {
+  pkvm: abi.KIND_PKVM,
+  page_table: abi.KIND_PAGE_TABLE,
+  replayed: abi.KIND_REPLAYED,
+  kvm: abi.KIND_KVM,
+} as const;
 
 /** The packed record of assembly/abi/config.ts. */
 export function packConfig(config: ResolvedConfig): Uint8Array {
@@ -378,8 +451,13 @@ export function packConfig(config: ResolvedConfig): Uint8Array {
   put32(abi.CONFIG_PAGE_SHIFT, config.geometry.pageShift);
   put32(abi.CONFIG_IA_BITS, config.geometry.iaBits);
   put32(abi.CONFIG_FEATURES, featureBits(config.features));
-  if (config.kind === "page_table") packTable(config, put32);
+  if (config.kind === "page_table") {
+    packTable(config, put32);
+    return bytes;
+  }
+  if (config.kind === "kvm") packKvm(config, view, put32);
   else packHost(config, view, put32);
+  packRegions(config.regions, view, put32);
   return bytes;
 }
 
@@ -398,7 +476,9 @@ function packTable(config: LoneTableConfig, put32: Put32): void {
 
 function packHost(config: HostConfig, view: DataView, put32: Put32): void {
   const put64 = (offset: number, value: bigint) => view.setBigUint64(offset, value, true);
-  put32(abi.CONFIG_REGIONS, config.regions.length);
+  if (config.variant === "android") {
+    put32(abi.CONFIG_FEATURES, featureBits(config.features) | abi.FEATURE_ANDROID);
+  }
   put32(abi.CONFIG_HOST_S2_POOL_PAGES, config.host_s2_pool_pages);
   put64(abi.CONFIG_CARVEOUT_BASE, config.hyp_carveout.base);
   put64(abi.CONFIG_CARVEOUT_SIZE, config.hyp_carveout.size);
@@ -412,10 +492,22 @@ function packHost(config: HostConfig, view: DataView, put32: Put32): void {
   put32(abi.CONFIG_HANDLE_BASE, config.handle_base);
   put32(abi.CONFIG_MAX_VMS, config.max_vms);
   put32(abi.CONFIG_FRAMES, config.frames);
-  config.regions.forEach(({ base, size, nomap }, index) => {
+}
+
+function packKvm(config: KvmHostConfig, view: DataView, put32: Put32): void {
+  view.setBigUint64(abi.CONFIG_CARVEOUT_BASE, config.folio_pool.base, true);
+  view.setBigUint64(abi.CONFIG_CARVEOUT_SIZE, config.folio_pool.size, true);
+  put32(abi.CONFIG_HANDLE_BASE, config.handle_base);
+  put32(abi.CONFIG_MAX_VMS, config.max_vms);
+  put32(abi.CONFIG_FRAMES, config.table_pages);
+}
+
+function packRegions(regions: readonly Region[], view: DataView, put32: Put32): void {
+  put32(abi.CONFIG_REGIONS, regions.length);
+  regions.forEach(({ base, size, nomap }, index) => {
     const at = abi.CONFIG_HEADER_SIZE + index * abi.CONFIG_REGION_SIZE;
-    put64(at, base);
-    put64(at + 8, size);
+    view.setBigUint64(at, base, true);
+    view.setBigUint64(at + 8, size, true);
     put32(at + 16, nomap ? MEMBLOCK_NOMAP : 0);
   });
 }

@@ -1,6 +1,7 @@
 // What an operation did, in words: stage-2 descriptors decoded, effects as sentences, runs of equal effects as one.
 // Encodings: pKVM EL2 reference, sections 1.4 to 1.6 and 2.1.
 
+import { GUEST_MMIO } from "../../assembly/abi/android.js";
 import { NOPAGE, PKVM_ID_GUEST, POISON } from "../../assembly/abi/codes.js";
 import type { Effect, EffectOf, PageState, VcpuStatus, VmStatus } from "./effects.js";
 import { levelShift } from "./geometry.js";
@@ -13,7 +14,7 @@ export interface TableContext {
   /** log2 of the page size. */
   readonly pageShift: number;
   /** A lone table has no owners: what its annotations mean is its user's business. */
-  readonly config: { readonly kind: "pkvm" | "replayed" | "page_table" };
+  readonly config: { readonly kind: "pkvm" | "replayed" | "page_table" | "kvm" };
 }
 
 /** Bytes that one entry of `level` covers: 1 GiB, 2 MiB, 4 KiB for levels 1 to 3 with 4 KiB pages. */
@@ -28,7 +29,7 @@ export function entrySize(level: number, pageShift: number): bigint {
  */
 export function describeDescriptor(descriptor: bigint, level: number, vm: number, context: TableContext): string {
   if (isValid(descriptor)) {
-    const [kind, ...attributes] = validWords(descriptor, level, vm, context.pageShift);
+    const [kind, ...attributes] = validWords(descriptor, level, vm, context);
     return [`${kind} at ${hex(outputAddress(descriptor, context.pageShift))}`, ...attributes].join(", ");
   }
   const words = describeEntry(descriptor, level, vm, context);
@@ -40,9 +41,10 @@ export function describeDescriptor(descriptor: bigint, level: number, vm: number
 /** As {@link describeDescriptor}, without the address or gfn in it: what entries of one run have in common. */
 export function describeEntry(descriptor: bigint, level: number, vm: number, context: TableContext): string {
   if (descriptor === 0n) return "empty";
-  if (isValid(descriptor)) return validWords(descriptor, level, vm, context.pageShift).join(", ");
+  if (isValid(descriptor)) return validWords(descriptor, level, vm, context).join(", ");
   const type = descriptor >> 60n;
   if (type === 1n) return "locked (between break and make)";
+  if (type === 4n && vm !== 0) return "registered for MMIO";
   if (isLone(context) || (type !== 2n && type !== 3n)) return `invalid, annotated ${hex(descriptor)}`;
   if (type === 3n) return "poisoned (reclaimed by force)";
   return isGuestAnnotation(descriptor)
@@ -70,19 +72,20 @@ function isGuestAnnotation(descriptor: bigint): boolean {
 }
 
 /** Kind first: `4 KiB page`, `2 MiB block`, `table`. */
-function validWords(descriptor: bigint, level: number, vm: number, pageShift: number): string[] {
+function validWords(descriptor: bigint, level: number, vm: number, context: TableContext): string[] {
   if (level < 3 && (descriptor & 2n) !== 0n) return ["table"];
-  const size = sizeName(entrySize(level, pageShift));
+  const size = sizeName(entrySize(level, context.pageShift));
   const words = [`${size} ${level === 3 ? "page" : "block"}`, permissions(descriptor), ...memoryType(descriptor)];
   if ((descriptor & (1n << 10n)) === 0n) words.push("old (access flag clear)");
-  if (vm !== 0) words.push(pageStateName(leafPageState(descriptor)));
+  if (vm !== 0 && context.config.kind !== "kvm") words.push(pageStateName(leafPageState(descriptor)));
   return words;
 }
 
 /** The page state in a guest's leaf: bits 56:55 if valid, else POISON or NOPAGE (guest_get_page_state). */
 export function leafPageState(descriptor: bigint): number {
   if (isValid(descriptor)) return Number((descriptor >> 55n) & 3n);
-  return descriptor >> 60n === 3n ? POISON : NOPAGE;
+  const type = descriptor >> 60n;
+  return type === 3n ? POISON : type === 4n ? GUEST_MMIO : NOPAGE;
 }
 
 /** Where a valid leaf or table entry points to, in bytes. */
@@ -293,9 +296,26 @@ function sentence(effect: SingleEffect, context: TableContext): string {
       return effect.vm === 0 ? "no vCPU is loaded" : `VM ${hex(effect.vm)}, vCPU ${effect.vcpu} is loaded`;
     case "leaf":
       return `the walk ends at level ${effect.level}: ${describeDescriptor(effect.descriptor, effect.level, 0, context)}`;
+    case "memslot":
+      return memslotSentence(effect);
+    case "folio": {
+      const page = `guest_memfd ${effect.fd}, offset ${hex(effect.offset)}`;
+      if (effect.before === null) return `${page}: page at PA ${hex(effect.after ?? 0n)} allocated`;
+      return `${page}: page at PA ${hex(effect.before)} freed${effect.hostUnmapped ? ", the process's mapping of it goes" : ""}`;
+    }
+    case "host_map":
+      return `guest_memfd ${effect.fd}, offset ${hex(effect.offset)}: mapped for the process at PA ${hex(effect.pa)}`;
+    case "run_exit":
+      return `KVM_RUN returns with exit reason ${effect.reason}, gpa ${hex(effect.gpa)}, ${sizeName(effect.size)}`;
     case "pool":
       return `${count(effect.free, "pool page")} not in use, ${count(effect.splitPages, "page")} in the split cache`;
   }
+}
+
+function memslotSentence({ vm, slot, gpa, before, after, fd }: EffectOf<"memslot">): string {
+  const behind = fd === 0 ? "" : ` on guest_memfd ${fd}`;
+  const what = after === 0n ? "deleted" : "made";
+  return `VM ${hex(vm)}, memory slot ${slot}${behind}: ${sizeName(before + after)} at IPA ${hex(gpa)} ${what}`;
 }
 
 function abortSentence(effect: EffectOf<"abort">): string {

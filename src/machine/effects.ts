@@ -1,5 +1,6 @@
 // What operations did, decoded from the packed effect records of assembly/abi/records.ts.
 
+import * as kvm from "../../assembly/abi/kvm.js";
 import * as abi from "../../assembly/abi/records.js";
 
 /** One page's entry of the hyp vmemmap (reference pkvm-el2 section 1.3). Page states: 0 owned, 1 shared-owned, 2 shared-borrowed, 3 no page. */
@@ -45,7 +46,7 @@ export type AbortResult = "mapped" | "spurious" | "injected" | "retry";
  *
  * State: `page`, `descriptor`, `table`, `vm`, `vcpu`, `hyp_map` (EL2 stage 1, linear map), `wipe` (memory filled with zeros).
  * Maintenance: `tlbi_*` (level null: no level hint), `dcache`, `icache`, `poc` (clean to the point of coherency).
- * Outcome beyond the return value: `abort`, `hvc`, `registers`, `guest_exit`, `teardown`, `host_memcache`, `loaded`, `leaf`, `pool`.
+ * Outcome beyond the return value: `abort`, `hvc`, `registers`, `guest_exit`, `teardown`, `host_memcache`, `loaded`, `leaf`, `pool`, and those of {@link KvmEffect}.
  */
 export type Effect =
   | { readonly kind: "page"; readonly pa: bigint; readonly before: PageState; readonly after: PageState }
@@ -106,7 +107,40 @@ export type Effect =
   | { readonly kind: "loaded"; readonly vm: number; readonly vcpu: number }
   | { readonly kind: "leaf"; readonly level: number; readonly descriptor: bigint }
   | { readonly kind: "pool"; readonly free: number; readonly splitPages: number }
-  | { readonly kind: "hyp_map"; readonly pa: bigint; readonly before: bigint; readonly after: bigint };
+  | { readonly kind: "hyp_map"; readonly pa: bigint; readonly before: bigint; readonly after: bigint }
+  | KvmEffect;
+
+/**
+ * What a plain KVM host does besides. `memslot`: size before and after, 0 where there is none; `fd` 0: memory of the VMM.
+ * `folio`: a page comes into a guest_memfd (`after`) or leaves it (`before`), and the process's mapping of it with it.
+ */
+export type KvmEffect =
+  | {
+      readonly kind: "memslot";
+      readonly vm: number;
+      readonly slot: number;
+      readonly gpa: bigint;
+      readonly before: bigint;
+      readonly after: bigint;
+      readonly fd: number;
+    }
+  | {
+      readonly kind: "folio";
+      readonly fd: number;
+      readonly offset: bigint;
+      readonly before: bigint | null;
+      readonly after: bigint | null;
+      readonly hostUnmapped: boolean;
+    }
+  | { readonly kind: "host_map"; readonly fd: number; readonly offset: bigint; readonly pa: bigint }
+  | {
+      readonly kind: "run_exit";
+      readonly vm: number;
+      /** KVM_EXIT_*: 6 MMIO, 39 MEMORY_FAULT. */
+      readonly reason: number;
+      readonly gpa: bigint;
+      readonly size: bigint;
+    };
 
 /** The effect of one kind. */
 export type EffectOf<K extends Effect["kind"]> = Extract<Effect, { readonly kind: K }>;
@@ -214,6 +248,18 @@ export function decodeEffect(view: DataView, record: number): Effect | undefined
       return { kind: "pool", free: Number(address), splitPages: Number(before) };
     case abi.EFFECT_HYP_MAP:
       return { kind: "hyp_map", pa: address, before, after };
+    case kvm.EFFECT_MEMSLOT: {
+      const [slot, fd] = [Number(extra & 0xffff_ffffn), Number(extra >> 32n)];
+      return { kind: "memslot", vm: owner, slot, gpa: address, before, after, fd };
+    }
+    case kvm.EFFECT_FOLIO: {
+      const [had, has] = [before === 0n ? null : before, after === 0n ? null : after];
+      return { kind: "folio", fd: owner, offset: address, before: had, after: has, hostUnmapped: level !== 0 };
+    }
+    case kvm.EFFECT_HOST_MAP:
+      return { kind: "host_map", fd: owner, offset: address, pa: after };
+    case kvm.EFFECT_RUN_EXIT:
+      return { kind: "run_exit", vm: owner, reason: level, gpa: address, size: extra };
     default:
       throw new Error(`core reported an unknown effect ${view.getUint16(record + abi.EFFECT_KIND, true)}`);
   }

@@ -1,10 +1,13 @@
 // The real function behind each verb (Linux 7.3, paths relative to arch/arm64/kvm/hyp) and the section of the pKVM EL2 reference that
 // describes it. Where a tracefs recording spells a verb differently, both spellings are listed.
 
+import { ANDROID_FUNCTIONS } from "./android-functions.js";
+import { KVM_FUNCTIONS } from "./kvm-functions.js";
+
 export interface KernelFunction {
   readonly name: string;
   readonly file: string;
-  /** Section of the pKVM EL2 reference. */
+  /** Section of the pKVM EL2 reference; of host-and-vmm for operations of a plain KVM host. */
   readonly section: string;
 }
 
@@ -75,6 +78,9 @@ const FUNCTIONS: Readonly<Record<string, readonly [name: string, file: string, s
   pt_relax_perms:                ["kvm_pgtable_stage2_relax_perms",       PGTABLE,     "2.7"],
   pt_split:                      ["kvm_pgtable_stage2_split",             PGTABLE,     "2.9"],
   pt_get_leaf:                   ["kvm_pgtable_get_leaf",                 PGTABLE,     "2.2"],
+
+  ...ANDROID_FUNCTIONS,
+  ...KVM_FUNCTIONS,
 };
 
 /** The function of Linux 7.3 that does what `verb` names, or null for what is not EL2's doing. */

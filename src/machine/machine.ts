@@ -17,7 +17,9 @@ import {
   creationError,
   packConfig,
   resolveConfig,
+  resolveKvmConfig,
   resolvePageTableConfig,
+  type KvmConfig,
   type MachineConfig,
   type PageTableConfig,
   type ResolvedConfig,
@@ -85,7 +87,7 @@ export interface PackedOptions {
   readonly effects?: boolean;
 }
 
-/** A simulated arm64 machine under pKVM, or a lone stage-2 table. */
+/** A simulated arm64 machine under pKVM or plain KVM, or a lone stage-2 table. */
 export class Machine {
   readonly config: ResolvedConfig;
   /** Off, unless switched on. */
@@ -110,6 +112,15 @@ export class Machine {
    */
   static async create(config: MachineConfig, options: MachineOptions = {}): Promise<Machine> {
     return Machine.createOn(await instantiateCore(), resolveConfig(config), options);
+  }
+
+  /**
+   * Makes a plain KVM host for the `kvm_*` and `gmem_*` operations: no stage 2 for the host, one for each VM.
+   *
+   * @throws ConfigError naming the field that cannot be
+   */
+  static async createKvm(config: KvmConfig, options: MachineOptions = {}): Promise<Machine> {
+    return Machine.createOn(await instantiateCore(), resolveKvmConfig(config), options);
   }
 
   /**
@@ -510,7 +521,7 @@ export class Machine {
   }
 
   /**
-   * Checks the isolation invariants (reference pkvm-el2 section 11) over the whole state.
+   * Checks the isolation invariants of pKVM (reference pkvm-el2 section 11) over the whole state; other machines have none.
    *
    * @param names which, for example `["I2", "I5"]`; all if left out
    * @returns the first that is violated, or null

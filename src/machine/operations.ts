@@ -2,6 +2,8 @@
 // and the docs. Where each argument lies in the 40-byte record is fixed in assembly/abi/operations.ts.
 
 import * as abi from "../../assembly/abi/operations.js";
+import { ANDROID_OPERATIONS } from "./android-operations.js";
+import { KVM_OPERATIONS } from "./kvm-operations.js";
 
 /** Where an argument lies in the record. */
 export type Place = "vm" | "vcpu" | "a" | "b" | "c" | "d";
@@ -131,6 +133,9 @@ export const OPERATIONS = {
   pt_relax_perms: { code: abi.PT_RELAX_PERMS, args: { ...ADDR, prot: u64("b") } },
   pt_split: { code: abi.PT_SPLIT, args: { ...ADDR_SIZE, nobjs: count("c") } },
   pt_get_leaf: { code: abi.PT_GET_LEAF, args: ADDR },
+
+  ...ANDROID_OPERATIONS,
+  ...KVM_OPERATIONS,
 } as const satisfies Record<string, Verb>;
 
 /** The name of a verb, as traces, the CLI and explanations spell it. */

@@ -1,6 +1,8 @@
 // What an operation answered, in names: errno, reason of the refusal, panic.
 
+import * as android from "../../assembly/abi/android.js";
 import * as codes from "../../assembly/abi/codes.js";
+import * as kvm from "../../assembly/abi/kvm.js";
 import * as abi from "../../assembly/abi/records.js";
 import type { AbortResult, Effect } from "./effects.js";
 
@@ -48,6 +50,10 @@ export interface OutcomeDetails {
   /** pt_*: pool pages not in use; pt_split: pages left in the split cache. */
   readonly poolFree?: number;
   readonly splitPages?: number;
+  /** gmem_host_fault: where the process's access leads, in bytes. */
+  readonly hostMap?: bigint;
+  /** kvm_guest_fault: what KVM_RUN returns with. `gpa` and `size` in bytes. */
+  readonly runExit?: { readonly reason: number; readonly gpa: bigint; readonly size: bigint };
 }
 
 /** The answer to one operation. */
@@ -76,7 +82,7 @@ export interface Outcome {
 /** The codes called `prefix`X, as code -> x. */
 function namesOf(prefix: string): ReadonlyMap<number, string> {
   const names = new Map<number, string>();
-  for (const [name, code] of Object.entries(codes)) {
+  for (const [name, code] of Object.entries({ ...codes, ...android, ...kvm })) {
     if (name.startsWith(prefix)) names.set(code, name.slice(prefix.length).toLowerCase());
   }
   return names;
@@ -204,6 +210,12 @@ function detailsOf(effects: readonly Effect[]): OutcomeDetails {
       case "pool":
         details.poolFree = effect.free;
         details.splitPages = effect.splitPages;
+        break;
+      case "host_map":
+        details.hostMap = effect.pa;
+        break;
+      case "run_exit":
+        details.runExit = { reason: effect.reason, gpa: effect.gpa, size: effect.size };
         break;
       default:
         break;

@@ -1,8 +1,10 @@
 // Why an operation was refused, and where EL2 would have stopped: the codes of assembly/abi/codes.ts as sentences.
 // The order of an operation's checks is EL2's (pKVM EL2 reference, sections 3 to 7), so the one named here is the first that failed.
 
+import { ANDROID_REASONS } from "./android-reasons.js";
 import * as codes from "../../assembly/abi/codes.js";
 import { kernelFunction } from "./functions.js";
+import { KVM_REASONS } from "./kvm-reasons.js";
 import { componentName, count, hex, pageStateName } from "./names.js";
 import type { Outcome, Panic } from "./outcome.js";
 
@@ -13,7 +15,7 @@ export type Refusal = Pick<Outcome, "ret" | "errno" | "reason" | "reasonCode" | 
 export interface RefusalReport {
   /** Name of the reason, `host_state` for REASON_HOST_STATE. */
   readonly reason: string;
-  /** Whose state was looked at: `host`, `hyp`, `guest`, `memory map`, `memcache`, `vm`, `vcpu`, `arguments`, `page table`. */
+  /** Whose state was looked at: `host`, `hyp`, `guest`, `memory map`, `memcache`, `vm`, `vcpu`, `arguments`, `page table`, `memslot`, `guest_memfd`, `vmm`. */
   readonly component: string;
   /** What was looked at: `pfn 0x41000`, `gfn 0x80000`, `VM 0x1000`, ... */
   readonly subject: string | null;
@@ -23,7 +25,7 @@ export interface RefusalReport {
   readonly check: string;
 }
 
-type Unit = "pfn" | "gfn" | "pa" | "ipa" | "vm" | "esr" | "hpfar" | "x1" | "none";
+type Unit = "pfn" | "gfn" | "pa" | "ipa" | "vm" | "esr" | "hpfar" | "x1" | "bytes" | "offset" | "none";
 
 /** How a check's expected and found are written. */
 type Words = (value: number) => string;
@@ -38,7 +40,7 @@ const state = pageStateName;
 const owner = componentName;
 
 /** Component, unit of the subject, how expected and found are written (null: the check compares nothing), the check in words. */
-type Reason = readonly [component: string, unit: Unit, words: Words | null, check: string];
+export type Reason = readonly [component: string, unit: Unit, words: Words | null, check: string];
 
 const REASONS: ReadonlyMap<number, Reason> = new Map<number, Reason>([
   [codes.REASON_HOST_STATE, ["host", "pfn", state, "SUBJECT is FOUND at the host, must be EXPECTED"]],
@@ -136,6 +138,8 @@ const REASONS: ReadonlyMap<number, Reason> = new Map<number, Reason>([
     codes.REASON_ARGUMENTS,
     ["arguments", "x1", null, "SUBJECT is not page-aligned, or a register that must be zero is not"],
   ],
+  ...ANDROID_REASONS,
+  ...KVM_REASONS,
 ]);
 
 /** The subject of a check, in the unit its reason gives it. */
@@ -153,6 +157,10 @@ function subjectName(unit: Unit, subject: bigint, pageShift: number): string | n
       return `${unit.toUpperCase()} ${hex(subject)}`;
     case "vm":
       return `VM ${hex(subject)}`;
+    case "bytes":
+      return hex(subject);
+    case "offset":
+      return `offset ${hex(subject)}`;
     case "x1":
       return `x1 ${hex(subject)}`;
   }

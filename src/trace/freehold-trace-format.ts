@@ -3,7 +3,7 @@
 // The format in words: docs/trace-format.md.
 
 import * as codes from "../../assembly/abi/codes.js";
-import { HOST_MEMCACHE_PUSH, HOST_MEMCACHE_PUSH_LOADED } from "../../assembly/abi/operations.js";
+import { HOST_MEMCACHE_PUSH, HOST_MEMCACHE_PUSH_LOADED, PT_MAP } from "../../assembly/abi/operations.js";
 import * as abi from "../../assembly/abi/trace.js";
 import { pageStateName } from "../machine/names.js";
 import { OPERATIONS, type Argument, type ArgumentKind, type OperationName, type Verb } from "../machine/operations.js";
@@ -91,10 +91,10 @@ function traceVerb(name: OperationName): TraceVerb {
   };
 }
 
-/** The verbs of a pKVM machine: all but those of the page-table library alone. */
+/** The verbs of a pKVM machine of Linux 7.3: those below the page-table library's. */
 export const TRACE_VERBS: ReadonlyMap<string, TraceVerb> = new Map(
   (Object.keys(OPERATIONS) as OperationName[])
-    .filter((name) => !name.startsWith("pt_"))
+    .filter((name) => OPERATIONS[name].code < PT_MAP)
     .map((name) => [name, traceVerb(name)]),
 );
 

@@ -23,6 +23,8 @@ export function readTraceHeader(bytes: Uint8Array): HostConfig {
   if (unknown !== undefined) refuse(`unknown key "${excerpt(unknown)}" in the header${suggestion(unknown, KEYS)}`);
   if (note !== undefined && typeof note !== "string") refuse('"note" must be a string');
   if (typeof config !== "object" || config === null) refuse('the header needs a "config" object');
+  // The format has the verbs of Linux 7.3 alone.
+  if ("variant" in config) refuse('unknown key "variant" in config');
   try {
     return resolveConfig(config as MachineConfig);
   } catch (error) {

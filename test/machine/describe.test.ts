@@ -69,3 +69,31 @@ test("a lone table has annotations, but no owners", () => {
     "stage 2, IPA 0x1000, level 3: empty -> 4 KiB page at 0x41000000, RWX",
   ]);
 });
+
+test("a plain KVM host: leaves have no page states, files and slots are told", () => {
+  const kvm = { pageShift: 12, config: { kind: "kvm" } } as const;
+  expect(describeDescriptor(0x430007ffn, 3, 1, kvm)).toBe("4 KiB page at 0x43000000, RWX");
+  expect(
+    describeEffects(
+      [
+        { kind: "memslot", vm: 1, slot: 0, gpa: 0x80000000n, before: 0n, after: 0x10000n, fd: 1 },
+        { kind: "folio", fd: 1, offset: 0n, before: null, after: 0x43000000n, hostUnmapped: false },
+        { kind: "folio", fd: 1, offset: 0n, before: 0x43000000n, after: null, hostUnmapped: true },
+        { kind: "host_map", fd: 1, offset: 0n, pa: 0x43000000n },
+        { kind: "run_exit", vm: 1, reason: 39, gpa: 0x80000000n, size: 0x1000n },
+      ],
+      kvm,
+    ),
+  ).toEqual([
+    "VM 0x1, memory slot 0 on guest_memfd 1: 64 KiB at IPA 0x80000000 made",
+    "guest_memfd 1, offset 0x0: page at PA 0x43000000 allocated",
+    "guest_memfd 1, offset 0x0: page at PA 0x43000000 freed, the process's mapping of it goes",
+    "guest_memfd 1, offset 0x0: mapped for the process at PA 0x43000000",
+    "KVM_RUN returns with exit reason 39, gpa 0x80000000, 4 KiB",
+  ]);
+});
+
+test("states that only Android's pKVM has", () => {
+  expect(describeDescriptor(0x4000000000000000n, 3, 0x1000, host(12))).toBe("registered for MMIO");
+  expect(describeDescriptor(0x2000000000000008n, 3, 0, host(12))).toBe("donated to a module of EL2");
+});

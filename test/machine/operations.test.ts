@@ -2,6 +2,8 @@
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import * as android from "../../assembly/abi/android.js";
+import * as kvm from "../../assembly/abi/kvm.js";
 import * as abi from "../../assembly/abi/operations.js";
 import {
   decodeOperation,
@@ -17,7 +19,7 @@ const view = () => new DataView(new ArrayBuffer(abi.OPERATION_SIZE));
 const names = Object.keys(OPERATIONS) as OperationName[];
 
 test("every opcode of the ABI has one name, spelled like its constant", () => {
-  const opcodes = Object.entries(abi).filter(
+  const opcodes = Object.entries({ ...abi, ...android, ...kvm }).filter(
     ([name]) => name.toUpperCase() in OPERATIONS || name.toLowerCase() in OPERATIONS,
   );
 

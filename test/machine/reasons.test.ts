@@ -1,14 +1,16 @@
 // Every check and every assertion has words, and they hold what the check looked at.
 
 import { expect, test } from "vitest";
+import * as android from "../../assembly/abi/android.js";
 import * as codes from "../../assembly/abi/codes.js";
+import * as kvm from "../../assembly/abi/kvm.js";
 import { kernelFunction } from "../../src/machine/functions.js";
 import { OPERATIONS } from "../../src/machine/operations.js";
 import { panicOf } from "../../src/machine/outcome.js";
 import { panicSentence, refusalSentence, reportRefusal, type Refusal } from "../../src/machine/reasons.js";
 
 const named = (prefix: string): [string, number][] =>
-  Object.entries(codes).filter(([name, code]) => name.startsWith(prefix) && code !== 0);
+  Object.entries({ ...codes, ...android, ...kvm }).filter(([name, code]) => name.startsWith(prefix) && code !== 0);
 
 function aRefusal(reasonCode: number, numbers: Partial<Refusal> = {}): Refusal {
   const answer = { ret: -codes.EPERM, errno: "EPERM", reason: "x", reasonCode };

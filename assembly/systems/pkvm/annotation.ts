@@ -6,6 +6,7 @@
 //  |   2    |    gfn (guest)    |  handle   | owner | 0 |     DONATION, in the host's table
 //  +--------+-------------------+-----------+-------+---+
 
+import { GUEST_MMIO } from "../../abi/android";
 import { NOPAGE, POISON } from "../../abi/codes";
 import { isValid } from "../../arch/descriptor";
 import { INVALID_ANNOTATION } from "../../pagetable/invalid-entry";
@@ -13,8 +14,13 @@ import { INVALID_ANNOTATION } from "../../pagetable/invalid-entry";
 /** KVM_HOST_INVALID_PTE_TYPE_DONATION and KVM_GUEST_INVALID_PTE_TYPE_POISONED. */
 export const TYPE_DONATION: u64 = 2;
 export const TYPE_POISONED: u64 = 3;
+/** Android: a guest wants exits for accesses there. The number is the simulator's. */
+export const TYPE_MMIO: u64 = 4;
 /** A poisoned entry has no annotation. */
 export const POISONED: u64 = 0x3000_0000_0000_0000;
+
+/** Nor has an MMIO entry. */
+export const MMIO_GUARDED: u64 = 0x4000_0000_0000_0000;
 
 /** SW[1:0] of a guest's leaf hold its page state. */
 export const SW_STATE: u64 = 0x0180_0000_0000_0000; // bits 56:55
@@ -40,7 +46,8 @@ export function donationGfn(descriptor: u64): u64 {
 /** guest_get_page_state: the state a guest's entry stands for. */
 export function guestStateOf(descriptor: u64): i32 {
   if (isValid(descriptor)) return ((descriptor & SW_STATE) >> SW_STATE_SHIFT) as i32;
-  return descriptor == POISONED ? POISON : NOPAGE;
+  if (descriptor == 0) return NOPAGE;
+  return descriptor == POISONED ? POISON : descriptor == MMIO_GUARDED ? GUEST_MMIO : NOPAGE;
 }
 
 /** A guest leaf's permissions with its page state in the software bits. */

@@ -10,6 +10,7 @@ import {
   ENOMEM,
   EPERM,
   MEMBLOCK_NOMAP,
+  OWNED,
   PANIC_EL2_FAULT,
   PANIC_GET_VALID_GUEST_PTE,
   REASON_ALIGNMENT,
@@ -26,6 +27,7 @@ import {
   REASON_RANGE_CROSSES,
   REASON_SIZE,
 } from "../../abi/codes";
+import { REASON_DMA_USE } from "../../abi/android";
 import { isValid, outputAddress } from "../../arch/descriptor";
 import { blockShift, iaBits, pageShift, pageSize, pfnToPa, startLevel } from "../../arch/geometry";
 import { findMemoryRange, mappedPageOf, pageOf, rangeEnd, rangeStart } from "../../memory/regions";
@@ -33,6 +35,7 @@ import { panic, refuse } from "../../memory/verdict";
 import { hostState, hypState, refcount } from "../../memory/vmemmap";
 import { Stage2 } from "../../pagetable/stage2-table";
 import { getLeaf, leaf, LEAF, leafLevel, old, address, walk } from "../../pagetable/walk";
+import { isAndroid } from "./machine";
 import { Vcpu } from "./vm";
 import { guestStateOf, POISONED } from "./annotation";
 
@@ -57,7 +60,8 @@ export function checkHostPage(pfn: u64, want: i32): i32 {
   if (page == 0) return checkMemory(pfnToPa(pfn), pfnToPa(pfn) + pageSize);
   checkedPage = page;
   const have = hostState(page);
-  return have == want ? 0 : refuse(EPERM, REASON_HOST_STATE, pfnToPa(pfn), want, have);
+  if (have != want) return refuse(EPERM, REASON_HOST_STATE, pfnToPa(pfn), want, have);
+  return isAndroid && want == OWNED ? checkNoDma(pfn, 1, EINVAL) : 0;
 }
 
 /** The page of the last successful checkHostPage or checkHost (its first). */
@@ -75,6 +79,15 @@ export function checkHost(pfn: u64, pages: u64, want: i32): i32 {
     if (have != want) return refuse(EPERM, REASON_HOST_STATE, start + pfnToPa(i), want, have);
   }
   checkedPage = first;
+  return isAndroid && want == OWNED ? checkNoDma(pfn, pages, EINVAL) : 0;
+}
+
+/** Android: no device may use a page that changes hands. */
+export function checkNoDma(pfn: u64, pages: u64, errno: i32): i32 {
+  for (let i: u64 = 0; i < pages; i++) {
+    const uses = refcount(pageOf(pfn + i));
+    if (uses != 0) return refuse(errno, REASON_DMA_USE, pfnToPa(pfn + i), 0, uses);
+  }
   return 0;
 }
 

@@ -58,8 +58,8 @@ export function guestUnshareHost(vcpu: Vcpu, frame: u64): i32 {
   return setGuestState(vcpu, pfnToPa(gfn), phys, OWNED) == 0 ? 0 : panic(PANIC_PKVM_GUEST_UNSHARE_HOST);
 }
 
-// The guest's page first, then the host's view of it. Leaves the guest's descriptor in `leaf`.
-function checkTransition(vcpu: Vcpu, ipa: u64, guestWants: i32, hostWants: i32): i32 {
+/** The guest's page first, then the host's view of it. Leaves the guest's descriptor in `leaf`. */
+export function checkTransition(vcpu: Vcpu, ipa: u64, guestWants: i32, hostWants: i32): i32 {
   const refusal = checkGuestMapped(vcpu.vm.table, ipa);
   if (refusal != 0) return refusal;
   const state = guestStateOf(leaf);
@@ -69,7 +69,8 @@ function checkTransition(vcpu: Vcpu, ipa: u64, guestWants: i32, hostWants: i32):
   return have == hostWants ? 0 : refuse(EPERM, REASON_UNSHARED_WITH_HOST, phys, hostWants, have);
 }
 
-function setGuestState(vcpu: Vcpu, ipa: u64, phys: u64, state: i32): i32 {
+/** A leaf with another page state: software bits only. */
+export function setGuestState(vcpu: Vcpu, ipa: u64, phys: u64, state: i32): i32 {
   vcpu.vm.table.memcache = vcpu.memcache;
   return stage2Map(vcpu.vm.table, ipa, pageSize, phys, withState(PROT_RWX, state), true, 0);
 }
@@ -77,8 +78,8 @@ function setGuestState(vcpu: Vcpu, ipa: u64, phys: u64, state: i32): i32 {
 // Function ids (reference section 6).
 const VENDOR_HYP_FEATURES: u32 = 0x86000000;
 const PKVM_HYP_MEMINFO: u32 = 0xc6000002;
-const PKVM_MEM_SHARE: u32 = 0xc6000003;
-const PKVM_MEM_UNSHARE: u32 = 0xc6000004;
+export const MEM_SHARE: u32 = 0xc6000003;
+export const MEM_UNSHARE: u32 = 0xc6000004;
 
 const FEATURES: u64 = 0x1d; // functions 0, 2, 3, 4
 const SMCCC_RET_SUCCESS: u64 = 0;
@@ -94,34 +95,42 @@ export function guestHvc(vcpu: Vcpu, x0: u64, x1: u64, x2: u64, x3: u64): i32 {
   const fn = x0 as u32;
   if (fn == VENDOR_HYP_FEATURES) return answer(FEATURES);
   if (fn == PKVM_HYP_MEMINFO) return answer(x1 | x2 | x3 ? SMCCC_RET_INVALID_PARAMETER : pageSize);
-  if (fn != PKVM_MEM_SHARE && fn != PKVM_MEM_UNSHARE) return leaveToHost(x0, x1, x2, x3, 0);
+  if (fn != MEM_SHARE && fn != MEM_UNSHARE) return leaveToHost(x0, x1, x2, x3, 0);
 
   if ((x2 | x3) != 0 || (x1 & pageMask) != 0) {
     refuse(-(SMCCC_RET_INVALID_PARAMETER as i32), REASON_ARGUMENTS, x1, 0, 0);
     return answer(SMCCC_RET_INVALID_PARAMETER);
   }
   const gfn = x1 >> pageShift;
-  const ret = fn == PKVM_MEM_SHARE ? guestShareHost(vcpu, gfn) : guestUnshareHost(vcpu, gfn);
+  const ret = fn == MEM_SHARE ? guestShareHost(vcpu, gfn) : guestUnshareHost(vcpu, gfn);
   if (ret == PANICKED) return ret;
-  // Nothing mapped there: the host is shown a write fault, and the HVC comes again after the donation.
-  if (ret == -ENOENT && fn == PKVM_MEM_SHARE) {
-    clearRefusal();
-    leaveToHost(x0, x1, x2, x3, -4);
-    if (recording) {
-      const hpfar = HPFAR_NS | ((x1 >> 8) & ~15);
-      record(EFFECT_GUEST_EXIT, ARM_EXCEPTION_TRAP, vcpu.vm.handle, FAKE_ABORT_ESR, hpfar, 0, 0);
-    }
-    return 0;
-  }
+  if (ret == -ENOENT && fn == MEM_SHARE) return showMissingPage(vcpu, x0, x1, x2, x3);
   return answer(ret == 0 ? SMCCC_RET_SUCCESS : SMCCC_RET_INVALID_PARAMETER);
 }
 
-function answer(x0: u64): i32 {
-  if (recording) recordRegisters(x0, 0, 0, 0, 0);
+/** Nothing mapped there: the host is shown a write fault, and the HVC comes again after the donation. */
+export function showMissingPage(vcpu: Vcpu, x0: u64, x1: u64, x2: u64, x3: u64): i32 {
+  clearRefusal();
+  leaveToHost(x0, x1, x2, x3, -4);
+  if (recording) {
+    const hpfar = HPFAR_NS | ((x1 >> 8) & ~15);
+    record(EFFECT_GUEST_EXIT, ARM_EXCEPTION_TRAP, vcpu.vm.handle, FAKE_ABORT_ESR, hpfar, 0, 0);
+  }
+  return 0;
+}
+
+/** Back to the guest with x0, and x1 where it says more. */
+export function answer(x0: u64): i32 {
+  return answerTwo(x0, 0);
+}
+
+export function answerTwo(x0: u64, x1: u64): i32 {
+  if (recording) recordRegisters(x0, x1, 0, 0, 0);
   return 1;
 }
 
-function leaveToHost(x0: u64, x1: u64, x2: u64, x3: u64, elr: i64): i32 {
+/** The host handles the call; with a change of the return address, after it has given what EL2 needs to go on. */
+export function leaveToHost(x0: u64, x1: u64, x2: u64, x3: u64, elr: i64): i32 {
   if (recording) recordRegisters(x0, x1, x2, x3, elr);
   return 0;
 }

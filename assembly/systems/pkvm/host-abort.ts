@@ -11,6 +11,7 @@ import {
   REASON_HOST_ANNOTATED,
   REASON_HOST_MAPPED,
 } from "../../abi/codes";
+import { MODULE_NOPAGE, REASON_HOST_PERMISSION } from "../../abi/android";
 import { ABORT_INJECTED, ABORT_MAPPED, ABORT_RETRY, ABORT_SPURIOUS, EFFECT_ABORT } from "../../abi/records";
 import { isValid } from "../../arch/descriptor";
 import { granuleSize, isBlockLevel, pageShift } from "../../arch/geometry";
@@ -40,7 +41,7 @@ import { hostState } from "../../memory/vmemmap";
 import { PROT_RW, PROT_RWX } from "../../pagetable/attributes";
 import { getLeaf, leaf, leafLevel } from "../../pagetable/walk";
 import { mapHost } from "./host-stage2";
-import { hostTable } from "./machine";
+import { hostTable, isAndroid } from "./machine";
 
 /** PAR_EL1.PA: what an AT instruction answers with, in units of 4 KiB whatever the granule. */
 const PAR_PA: u64 = 0x000f_ffff_ffff_f000;
@@ -62,7 +63,7 @@ export function hostAbort(esr: u64, spsr: u64, far: u64, hpfar: u64, atFails: bo
     if (atFails) return finish(ABORT_RETRY, 0, 0, 0);
     ipa = far & PAR_PA;
   }
-  const ret = mapOnDemand(ipa);
+  const ret = mapOnDemand(ipa, esr);
   if (ret == 0) return finish(ABORT_MAPPED, ipa, 0, 0);
   if (ret == -EEXIST) return finish(ABORT_SPURIOUS, ipa, 0, ret);
   if (ret != -EPERM) return panic(PANIC_HANDLE_HOST_MEM_ABORT);
@@ -98,13 +99,17 @@ function isHpfarValid(esr: u64): bool {
 
 // host_stage2_idmap: from the level at which the walk stopped down, the first granule that fits its region or gap.
 // So a fault never replaces a table, and a block may cover pages in any state the host has access in.
-function mapOnDemand(ipa: u64): i32 {
+function mapOnDemand(ipa: u64, esr: u64): i32 {
   const prot = findMemoryRange(ipa) != null ? PROT_RWX : PROT_RW;
   const from = rangeStart;
   const to = rangeEnd;
   const ret = getLeaf(hostTable, ipa);
   if (ret != 0) return ret;
-  if (isValid(leaf)) return refuse(EEXIST, REASON_HOST_MAPPED, ipa, 0, 0);
+  if (isValid(leaf)) {
+    // Where nobody changes permissions the fault is a race, and the instruction is tried again, for ever if need be.
+    if (isAndroid && isPermissionFault(esr)) return refuse(EPERM, REASON_HOST_PERMISSION, ipa, 0, 0);
+    return refuse(EEXIST, REASON_HOST_MAPPED, ipa, 0, 0);
+  }
   if (leaf != 0) return refuseAnnotated(ipa);
   let level = leafLevel;
   while (level != 3 && !fits(ipa, level, from, to)) level++;
@@ -123,7 +128,7 @@ function refuseAnnotated(ipa: u64): i32 {
   const page = pageOf(ipa >> pageShift);
   if (page == 0) return refuse(EPERM, REASON_HOST_ANNOTATED, ipa, NOPAGE, NOPAGE);
   const state = hostState(page);
-  if (state != NOPAGE) return panic(PANIC_HOST_STAGE2_IDMAP);
+  if (state != NOPAGE && state != MODULE_NOPAGE) return panic(PANIC_HOST_STAGE2_IDMAP);
   return refuse(EPERM, REASON_HOST_ANNOTATED, ipa, 0, state);
 }
 

@@ -40,11 +40,12 @@ import {
   checkHostPage,
   checkMemcache,
   checkMemory,
+  checkNoDma,
   checkPfnRange,
   checkSize,
 } from "./checks";
 import { annotateHost } from "./host-stage2";
-import { el2Debug } from "./machine";
+import { el2Debug, isAndroid } from "./machine";
 import { Vcpu, Vm } from "./vm";
 import { withState, guestStateOf } from "./annotation";
 
@@ -89,7 +90,11 @@ function checkShareable(pfn: u64, pages: u64): i32 {
   for (let i: u64 = 0; i < pages; i++) {
     const page = first + ((i as usize) << 3);
     const have = hostState(page);
-    if (have == OWNED) continue;
+    if (have == OWNED) {
+      const inUse = isAndroid ? checkNoDma(pfn + i, 1, EPERM) : 0;
+      if (inUse != 0) return inUse;
+      continue;
+    }
     if (have != SHARED_OWNED) return refuse(EPERM, REASON_HOST_STATE, pfnToPa(pfn + i), OWNED, have);
     const count = shareCount(page);
     if (count == u32.MAX_VALUE) return refuse(EBUSY, REASON_SHARE_COUNT, pfnToPa(pfn + i), 0, count);

@@ -13,6 +13,7 @@ import {
   SHARED_BORROWED,
   SHARED_OWNED,
 } from "../../abi/codes";
+import { MODULE_NOPAGE, MODULE_OWNED } from "../../abi/android";
 import { VM_STATE_LIVE } from "../../abi/records";
 import { isExecutable, isTable, isValid, outputAddress, S2AP_R, S2AP_W, SW, XN } from "../../arch/descriptor";
 import { granuleSize, indexMask, levelShift, pageShift, pfnToPa, pgdPages, startLevel } from "../../arch/geometry";
@@ -35,9 +36,10 @@ import { hostState, hypState, refcount, shareCount } from "../../memory/vmemmap"
 import { hypLeaf, hypRoot, hypStartLevel, isHypWritable } from "../../pagetable/hyp-stage1";
 import { childPage, rootFrame, rootPage, Stage2 } from "../../pagetable/stage2-table";
 import { getLeaf, leaf, leafLevel } from "../../pagetable/walk";
-import { hostKvmBytes, hostTable, hostVcpuBytes, isHypText, isReplayed } from "./machine";
+import { hostKvmBytes, hostTable, hostVcpuBytes, isAndroid, isHypText, isReplayed } from "./machine";
 import { findVm, maxVms, Vcpu, Vm, vmAt } from "./vm";
 import {
+  MMIO_GUARDED,
   POISONED,
   TYPE_DONATION,
   TYPE_POISONED,
@@ -219,6 +221,7 @@ function pageIsText(pa: u64): bool {
 
 // EL2's text, which the host may read (reference 1.7); in a replayed machine text is what looks like it.
 function isReadOnlyForHost(page: usize): bool {
+  if (hostState(page) == MODULE_OWNED) return true;
   if (hostState(page) != NOPAGE || hypState(page) != OWNED) return false;
   return isReplayed || isHypText(page);
 }
@@ -227,6 +230,7 @@ function isReadOnlyForHost(page: usize): bool {
 function checkGuestLeaf(vm: Vm, descriptor: u64, level: i32, ipa: u64): void {
   if (!isValid(descriptor)) {
     const type = invalidType(descriptor);
+    if (isAndroid && descriptor == MMIO_GUARDED) return;
     demand(19, descriptor == POISONED && level == 3 && type != TYPE_LOCKED, ipa, TYPE_POISONED, type);
     return;
   }
@@ -272,6 +276,7 @@ function checkPage(region: Region, page: usize, pa: u64): void {
   const owners = load<u32>(at, OWNERS);
   const sharers = load<u32>(at, SHARERS);
   const borrowers = load<u32>(at, BORROWERS);
+  if (isAndroid && isAndroidOnly(page, pa, owners, sharers, borrowers)) return;
   checkStates(page, pa, owners, sharers, borrowers);
   if (region.flags & MEMBLOCK_NOMAP) {
     const host = hostState(page) == OWNED && hypState(page) == NOPAGE;
@@ -279,6 +284,22 @@ function checkPage(region: Region, page: usize, pa: u64): void {
   }
   checkHostView(page, pa);
   checkHypView(page, pa);
+}
+
+// Pages in states that Linux 7.3 does not have: a module's, which nobody else maps, and a guest's that it has lent through
+// FF-A, which the host has not (reference 13.2).
+function isAndroidOnly(page: usize, pa: u64, owners: u32, sharers: u32, borrowers: u32): bool {
+  const host = hostState(page);
+  const isUnknownToHyp = hypState(page) == NOPAGE;
+  if (host == NOPAGE && isUnknownToHyp && sharers == 1) {
+    demand(3, owners + borrowers == 0, pa, 0, owners + borrowers);
+    return true;
+  }
+  if (host != MODULE_OWNED && host != MODULE_NOPAGE) return false;
+  demand(1, isUnknownToHyp && owners + sharers + borrowers == 0, pa, 0, load<u64>(page));
+  getLeaf(hostTable, pa);
+  demand(12, leafLevel == 3 && isValid(leaf) == (host == MODULE_OWNED), pa, 3, leafLevel);
+  return true;
 }
 
 // I1 to I7: states and mappings against each other.
@@ -350,7 +371,8 @@ function checkHypView(page: usize, pa: u64): void {
   const count = refcount(page);
   const entry = hypLeaf(pa);
   if (hyp == NOPAGE) {
-    demand(24, entry == 0 && count == 0, pa, 0, entry != 0 ? entry : (count as u64));
+    // Devices of Android's host count where EL2's pins do.
+    demand(24, entry == 0 && (count == 0 || isAndroid), pa, 0, entry != 0 ? entry : (count as u64));
     return;
   }
   // Pins that nobody but the caller knows of (a trace's, a test's) come on top of those of VMs.

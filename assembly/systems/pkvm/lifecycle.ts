@@ -176,6 +176,7 @@ function initVmAreas(handle: u32, kvmPa: u64, vmPa: u64, pgdPa: u64, vcpus: u32,
   vm.vmPa = vmPa;
   vm.pgdPa = pgdPa;
   vm.vmPage = pageOf(vmPa >> pageShift);
+  vm.isGuarded = false;
   initGuestTable(vm, pgdPa >> pageShift);
   setVmState(vm, VM_STATE_LIVE, (kvmFlags & KVM_PROTECTED) != 0, vcpus);
   return 0;

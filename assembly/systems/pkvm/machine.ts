@@ -18,6 +18,7 @@ import {
   CONFIG_VCPU_BYTES,
   CONFIG_VM_BYTES,
   CONFIG_VM_BYTES_PER_VCPU,
+  FEATURE_ANDROID,
   FEATURE_EL2_DEBUG,
   KIND_REPLAYED,
 } from "../../abi/config";
@@ -26,8 +27,8 @@ import { indexMask, pageShift, pageSize, pfnToPa, pgdPages } from "../../arch/ge
 import { reserve } from "../../memory/heap";
 import { allocatePages, initPool, Pool, POOL_BYTES, splitPage } from "../../memory/page-pool";
 import { isMemoryRange, pageOf, pfnOf, regionAt, regionCount } from "../../memory/regions";
-import { setHostState, setHypState } from "../../memory/vmemmap";
-import { PROT_R } from "../../pagetable/attributes";
+import { hostState, setHostState, setHypState } from "../../memory/vmemmap";
+import { PROT_R, PROT_RWX } from "../../pagetable/attributes";
 import { hypMapPage, initHypStage1, PAGE_HYP, PAGE_HYP_EXEC } from "../../pagetable/hyp-stage1";
 import { stage2Annotate, stage2Map } from "../../pagetable/map";
 import {
@@ -59,6 +60,8 @@ export let hostVcpuBytes: u64 = 0;
 export let el2Debug: bool = false;
 /** Rebuilt from a trace: table frames are the simulator's, VMs come into being when named. */
 export let isReplayed: bool = false;
+/** Android's variant: android.ts, and where checks say so. */
+export let isAndroid: bool = false;
 
 /** The host table's flags: reference section 2.10. */
 const HOST_TABLE_FLAGS: u32 = IDMAP | AS_S1 | FORCE_PTE_BY_REGION | FREE_UNLINKED;
@@ -81,6 +84,7 @@ export function createPkvm(config: usize): i32 {
 
 function readConfig(config: usize): void {
   isReplayed = load<u32>(config, CONFIG_KIND) == KIND_REPLAYED;
+  isAndroid = (load<u32>(config, CONFIG_FEATURES) & FEATURE_ANDROID) != 0;
   el2Debug = (load<u32>(config, CONFIG_FEATURES) & FEATURE_EL2_DEBUG) != 0;
   textBase = load<u64>(config, CONFIG_TEXT_BASE);
   textSize = load<u64>(config, CONFIG_TEXT_SIZE);
@@ -107,7 +111,24 @@ function createFromCarveout(config: usize, poolPages: u64): i32 {
   initPool(hypPool, pfn, min(poolPfn - pfn, hypStage1Budget()), 0);
   initPool(hostPool, poolPfn, poolPages, 0);
   if (!initHypStage1(hypPool) || !takeHostRoot()) return CREATE_POOL;
-  return fixOwnership(base >> pageShift, endPfn) ? CREATE_OK : CREATE_POOL;
+  if (!fixOwnership(base >> pageShift, endPfn)) return CREATE_POOL;
+  return !isAndroid || prepopulate() ? CREATE_OK : CREATE_POOL;
+}
+
+// Android maps what is the host's at boot, in the largest blocks that fit.
+function prepopulate(): bool {
+  for (let i = 0; i < regionCount; i++) {
+    const region = regionAt(i);
+    let pages: u64 = 0;
+    for (let first: u64 = 0; first < region.pages; first += pages + 1) {
+      pages = 0;
+      while (first + pages < region.pages && hostState(region.words + (((first + pages) as usize) << 3)) == OWNED)
+        pages++;
+      const pa = region.base + pfnToPa(first);
+      if (pages != 0 && stage2Map(hostTable, pa, pfnToPa(pages), pa, PROT_RWX, true, 0) != 0) return false;
+    }
+  }
+  return true;
 }
 
 // A replayed machine starts empty; its pages and leaves are set one by one.

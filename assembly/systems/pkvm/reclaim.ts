@@ -3,6 +3,7 @@
 
 import {
   EAGAIN,
+  EBUSY,
   EFAULT,
   EHWPOISON,
   EINVAL,
@@ -26,6 +27,7 @@ import {
   SHARED_BORROWED,
   SHARED_OWNED,
 } from "../../abi/codes";
+import { REASON_LENT_BY_FFA } from "../../abi/android";
 import { isValid, outputAddress } from "../../arch/descriptor";
 import { pageMask, pageShift, pageSize, pfnToPa, truncatePfn } from "../../arch/geometry";
 import { exceptionClass, isLowerAbort, isTranslationFault, HPFAR_FIPA, HPFAR_NS } from "../../arch/syndrome";
@@ -39,7 +41,7 @@ import { stage2Unmap } from "../../pagetable/unmap";
 import { getLeaf, leaf, leafLevel } from "../../pagetable/walk";
 import { checkGuestMapped } from "./checks";
 import { returnToHost } from "./host-stage2";
-import { hostTable } from "./machine";
+import { hostTable, isAndroid } from "./machine";
 import { findVm, isDying, Vm } from "./vm";
 import {
   POISONED,
@@ -52,8 +54,8 @@ import {
 } from "./annotation";
 import { invalidType } from "../../pagetable/invalid-entry";
 
-// hyp_poison_page: zeroed through the fixmap and flushed to the point of coherency, whatever FWB says.
-function wipeAndFlush(phys: u64): void {
+/** hyp_poison_page: zeroed through the fixmap and flushed to the point of coherency, whatever FWB says. */
+export function wipeAndFlush(phys: u64): void {
   wipePage(pageOf(phys >> pageShift));
   if (recording) recordPointOfCoherency(phys, pageSize);
 }
@@ -104,7 +106,10 @@ export function hostReclaimPageGuest(vm: Vm, frame: u64): i32 {
   const state = guestStateOf(leaf);
   if (state != OWNED && state != SHARED_OWNED) return refuse(EPERM, REASON_GUEST_STATE, ipa, OWNED, state);
   const hostWants = state == OWNED ? NOPAGE : SHARED_BORROWED;
-  if (hostState(pageOf(phys >> pageShift)) != hostWants) return panic(PANIC_PKVM_HOST_RECLAIM_PAGE_GUEST);
+  const host = hostState(pageOf(phys >> pageShift));
+  // Shared, and not with the host: the secure world has it.
+  if (isAndroid && state == SHARED_OWNED && host == NOPAGE) return refuse(EBUSY, REASON_LENT_BY_FFA, ipa, 0, 0);
+  if (host != hostWants) return panic(PANIC_PKVM_HOST_RECLAIM_PAGE_GUEST);
 
   if (state == OWNED) wipeAndFlush(phys);
   if (stage2Unmap(vm.table, ipa, pageSize) != 0) return panic(PANIC_PKVM_HOST_RECLAIM_PAGE_GUEST);

@@ -25,6 +25,8 @@ export class Vm {
   pool: Pool;
   /** Initialised vCPUs, linked in no order. */
   vcpus: usize;
+  /** Android: exits for device space only where the guest asked for them (MMIO guard). */
+  isGuarded: bool;
 }
 
 @unmanaged
