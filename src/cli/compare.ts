@@ -11,7 +11,7 @@ import { failureLines } from "./matrix/evidence-lines.js";
 import { htmlPage } from "./matrix/html.js";
 import { printJson } from "./matrix/json.js";
 import { hasFailed } from "./matrix/legend.js";
-import { printMarkdown, printMarkdownCell } from "./matrix/markdown.js";
+import { printMarkdown, printMarkdownCells } from "./matrix/markdown.js";
 import { printCell, printMatrix } from "./matrix/terminal.js";
 import { printable } from "./matrix/wrap.js";
 import { coloured, type Terminal, writeLine } from "./terminal.js";
@@ -43,7 +43,7 @@ function compareOptions(): Option[] {
     new Option("--system <name...>", "only these systems").default([], "all"),
     new Option("--group <name>", "only scenarios of the groups that begin so"),
     new Option("--evidence [row]", "open cells: of a row (ROW), one cell (ROW:SYSTEM), or all"),
-    new Option("--no-evidence", "with --markdown: tables and notes alone"),
+    new Option("--no-evidence", "with --markdown or --json: leave the evidence out"),
     new Option("--markdown", "Markdown on standard output: tables, and the evidence of every cell"),
     new Option("--html [file]", "one HTML page, to a file or standard output"),
     new Option("--json", "JSON on standard output: an object for each cell"),
@@ -58,7 +58,8 @@ function usageMistake(scenarios: readonly string[], options: CompareCommandOptio
   if (forms.length > 1) return "--markdown, --json and --html exclude each other";
   // `--html scenario.yaml` would otherwise write over the scenario.
   if (typeof html === "string" && !/\.html?$/.test(html)) return `"${html}": a name for --html ends in .html`;
-  if (evidence === false && markdown !== true) return "--no-evidence goes with --markdown";
+  if (evidence === false)
+    return markdown === true || json === true ? null : "--no-evidence goes with --markdown or --json";
   const holdsEvidence = json === true || html !== undefined;
   return evidence !== undefined && holdsEvidence ? "--json and --html hold all the evidence already" : null;
 }
@@ -86,22 +87,22 @@ export async function compare(
   }
 }
 
-/** Words are made for those who read them. */
+/** Words are made for those who read them: JSON tells who saw what even without the evidence. */
 function needsEvidence({ markdown, json, html, evidence }: CompareCommandOptions): boolean {
-  const isForm = markdown === true || json === true || html !== undefined;
-  return evidence === undefined ? isForm : evidence !== false;
+  if (json === true || html !== undefined) return true;
+  return evidence === undefined ? markdown === true : evidence !== false;
 }
 
 const PIPED_WIDTH = 100;
 
 function print(matrix: Matrix, options: CompareCommandOptions, { stdout }: Terminal): void {
   const { markdown, json, html, evidence } = options;
-  if (json === true) printJson(matrix, stdout);
+  if (json === true) printJson(matrix, stdout, { evidence: evidence !== false });
   else if (typeof html === "string") writePage(html, htmlPage(matrix));
   else if (html === true) stdout.write(htmlPage(matrix));
   else if (markdown === true && typeof evidence !== "string") {
     printMarkdown(matrix, stdout, { evidence: evidence !== false });
-  } else if (markdown === true) for (const cell of cellsOf(matrix)) printMarkdownCell(cell, stdout);
+  } else if (markdown === true) printMarkdownCells(matrix, stdout);
   else if (evidence === undefined) printMatrix(matrix, stdout, stdout.columns ?? PIPED_WIDTH);
   else printCells(matrix, stdout);
 }

@@ -77,8 +77,17 @@ export class Observer {
       if (result.value === 0n) this.#noteZeros(action, fates);
     }
     const dead = this.#world.deaths();
-    for (const page of this.#pages) if (!dead.includes(page.guest)) this.#look(page, actorOf(action), fates);
+    for (const page of this.#touchedBy(action)) {
+      if (!dead.includes(page.guest)) this.#look(page, actorOf(action), fates);
+    }
     return [...fates];
+  }
+
+  /** A guest's load can give it that page, and nothing else; what others do may reach any page by another way. */
+  #touchedBy(action: Action): readonly Watched[] {
+    if (action.verb !== "access" || action.kind === "store") return this.#pages;
+    const page = this.#pageAt(action.page);
+    return page?.guest === action.by ? [page] : this.#pages;
   }
 
   #watch(ref: PageRef, guest: string): Watched {

@@ -111,6 +111,12 @@ test("--json: a line for the cell, then the total", async () => {
   ]);
 });
 
+test("--json --no-evidence: who saw what, without the steps", async () => {
+  const [cell] = jsonLines((await pkvm(load, "--json", "--no-evidence")).stdout);
+  expect(cell).toMatchObject({ shows: "SEGV", process: [expect.stringContaining("SIGSEGV")] });
+  expect(cell).not.toHaveProperty("evidence");
+});
+
 test("--html: to standard output, or to a file and nothing besides", async () => {
   const page = join(folder, "page.html");
   const [shown, written] = await Promise.all([pkvm(load, "--html"), pkvm(load, "--html", page)]);
@@ -125,7 +131,7 @@ test.each([
   [["load", "--all"], "name scenarios, or give --all"],
   [["load", "--json", "--markdown"], "exclude each other"],
   [["load", "--html", "other.yaml"], "a name for --html ends in .html"],
-  [["load", "--no-evidence"], "--no-evidence goes with --markdown"],
+  [["load", "--no-evidence"], "--no-evidence goes with --markdown or --json"],
   [["load", "--json", "--evidence"], "hold all the evidence already"],
 ])("%j: a usage error (%s)", async (args, sentence) => {
   const { exitCode, stderr } = await freehold("compare", ...args);

@@ -60,7 +60,8 @@ const ACTIONS: readonly [number: number, action: string, host: readonly Answer[]
 ];
 
 /** Steps of a run by who takes them: the guest sets up, the host acts, the guest goes on. */
-function phases({ steps }: RunReport): { setup: StepReport[]; host: StepReport[]; guest: StepReport[] } {
+function phases(run: RunReport): { setup: StepReport[]; host: StepReport[]; guest: StepReport[] } {
+  const steps = run.steps.filter(({ skipped }) => !skipped);
   const isGuests = ({ step: { action } }: StepReport) => "by" in action && action.by === "guest";
   const first = steps.findIndex((step) => !isGuests(step));
   const last = steps.findLastIndex((step) => !isGuests(step));

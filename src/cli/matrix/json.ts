@@ -7,8 +7,11 @@ import { cellsOf, failuresOf, lackOf, sawInCell, type Cell, type Matrix } from "
 import { writeJson } from "../terminal.js";
 import { hasFailed } from "./legend.js";
 
-export function printJson(matrix: Matrix, stream: Writable): void {
-  for (const cell of cellsOf(matrix)) writeJson(stream, cellJson(cell));
+/** @param evidence false: cells without their steps */
+export function printJson(matrix: Matrix, stream: Writable, { evidence }: { readonly evidence: boolean }): void {
+  for (const cell of cellsOf(matrix)) {
+    writeJson(stream, evidence ? { ...cellJson(cell), evidence: cell.report.steps.map(stepJson) } : cellJson(cell));
+  }
   writeJson(stream, totalJson(matrix));
 }
 
@@ -24,7 +27,6 @@ function cellJson(cell: Cell): object {
     ...{ hypervisor: saw.get("hypervisor") ?? [], kernel: saw.get("kernel") ?? [], process: saw.get("process") ?? [] },
     ...{ vmm: saw.get("vmm") ?? [], guest: saw.get("guest") ?? [], device: saw.get("device") ?? [] },
     ...{ secret, intact, split, died, lack: lackOf(cell), failures: failuresOf(cell) },
-    evidence: report.steps.map(stepJson),
   };
 }
 

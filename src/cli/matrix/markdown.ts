@@ -23,8 +23,17 @@ export function printMarkdown(matrix: Matrix, stream: Writable, { evidence }: { 
   for (const [note, number] of notes) writeLine(stream, `- \\[${number}\\] ${escape(note)}`);
   if (!evidence) return;
   writeLine(stream, "\n## Evidence\n");
-  for (const cell of cellsOf(matrix)) printMarkdownCell(cell, stream);
+  printMarkdownCells(matrix, stream);
 }
+
+/** Every cell as a section that unfolds. What a step stands on is printed where it comes up first, and linked to later. */
+export function printMarkdownCells(matrix: Matrix, stream: Writable): void {
+  const told: Told = new Map();
+  for (const cell of cellsOf(matrix)) printCell(cell, told, stream);
+}
+
+/** Where evidence was printed before, by its text. */
+type Told = Map<string, string>;
 
 function matrixRow({ scenario, cells }: Row, notes: ReadonlyMap<string, number>, evidence: boolean): string {
   const texts = cells.map((cell) => {
@@ -36,8 +45,8 @@ function matrixRow({ scenario, cells }: Row, notes: ReadonlyMap<string, number>,
 
 const tableRow = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
 
-/** One cell as a section that unfolds. The anchor lies inside, so that following a link to it opens the section. */
-export function printMarkdownCell(cell: Cell, stream: Writable): void {
+/** The anchor lies inside the section, so that following a link to it opens the section. */
+function printCell(cell: Cell, told: Told, stream: Writable): void {
   const { scenario, system, report } = cell;
   const head = `<code>${escapeHtml(scenario.name)}</code> on <code>${escapeHtml(system.name)}</code>`;
   const shows = `<b>${escapeHtml(markedText(cell))}</b>`;
@@ -49,14 +58,27 @@ export function printMarkdownCell(cell: Cell, stream: Writable): void {
   for (const { name, text } of cellFacts(cell)) writeLine(stream, `- **${escape(name)}**: ${escape(text)}`);
   for (const failure of failureLines(cell)) writeLine(stream, `- **${escape(FAILED)}** ${escape(failure)}`);
   writeLine(stream, "");
-  for (const step of stepLines(cell)) printStep(step, stream);
+  for (const step of stepLines(cell)) {
+    printStep(step, stream);
+    printStepEvidence(step, cell, told, stream);
+  }
   writeLine(stream, "\n</details>\n");
 }
 
-function printStep({ number, isShown, action, outcome, note, evidence }: StepLines, stream: Writable): void {
+function printStep({ number, isShown, action, outcome, note }: StepLines, stream: Writable): void {
   const shown = isShown ? " (the cell)" : "";
-  writeLine(stream, `${number}. ${escape(action)}: **${escape(outcome)}**${shown}${note === null ? "" : `  `}`);
-  if (note !== null) writeLine(stream, `   ${escape(note)}`);
+  writeLine(stream, `${number}. ${escape(action)}: **${escape(outcome)}**${shown}`);
+  if (note !== null) writeLine(stream, `   - note: ${escape(note)}`);
+}
+
+/** The step that the cell shows is always told in full. */
+function printStepEvidence({ number, isShown, evidence }: StepLines, cell: Cell, told: Told, stream: Writable): void {
+  if (evidence.length === 0) return;
+  const key = JSON.stringify(evidence);
+  const before = told.get(key);
+  if (before !== undefined && !isShown) return writeLine(stream, `   - ${before}`);
+  const place = `${code(cell.scenario.name)} on ${code(cell.system.name)}`;
+  if (before === undefined) told.set(key, `as in [step ${number} of ${place}](#${anchorOf(cell)})`);
   for (const line of evidence) printEvidence(line, stream);
 }
 

@@ -20,6 +20,7 @@ function lines(): Record<string, unknown>[] {
       ],
     ),
     stream,
+    { evidence: true },
   );
   return jsonLines(stream.text);
 }

@@ -3,8 +3,9 @@
 import { expect, test } from "vitest";
 import { escape, printMarkdown } from "../../../src/cli/matrix/markdown.js";
 import type { Matrix } from "../../../src/scenario/matrix.js";
+import type { Scenario } from "../../../src/scenario/scenario.js";
 import { CapturedStream } from "../captured-terminal.js";
-import { aMatrix, aScenario, EVIDENCE } from "./a-matrix.js";
+import { aMatrix, aScenario, aStep, EVIDENCE } from "./a-matrix.js";
 
 function printed(matrix: Matrix, evidence: boolean): string {
   const stream = new CapturedStream();
@@ -71,6 +72,27 @@ test("every cell leads to a section with its evidence", () => {
 </details>
 
 `);
+});
+
+test("a step that came up before is linked to, unless it is the one that the cell shows", () => {
+  const [first, second] = ["first", "second"].map((name) => aScenario(name, { steps: [aStep(), aStep()], cell: 1 }));
+  const like = { evidence: EVIDENCE.slice(4) };
+  const text = printed(
+    aMatrix(
+      ["pkvm"],
+      [
+        [first as Scenario, [like]],
+        [second as Scenario, [like]],
+      ],
+    ),
+    true,
+  );
+  expect(text.slice(text.indexOf("<code>second</code>")).split("\n").slice(10, 14)).toEqual([
+    "1. vmm loads from secret: **ok**",
+    "   - as in [step 1 of `first` on `pkvm`](#first-on-pkvm)",
+    "2. vmm loads from secret: **ok** (the cell)",
+    "   - saw: process: SIGSEGV, SEGV_ACCERR",
+  ]);
 });
 
 test.each([

@@ -248,7 +248,11 @@ test("observed 5: what the VMM put into memory before the first run is what the 
 test("observed 5: SIGKILL of the VMM: the same sequence, and no page is left behind", async () => {
   const scene = await privatePages();
   expect(scene.do({ verb: "kill", who: "vmm" })).toMatchObject({ died: ["vmm", "guest"] });
-  expect(scene.load("kernel", "ram[4]", { how: "direct-map" })).toMatchObject({ result: "ok", value: 0n, forceReclaims: 0 });
+  expect(scene.load("kernel", "ram[4]", { how: "direct-map" })).toMatchObject({
+    result: "ok",
+    value: 0n,
+    forceReclaims: 0,
+  });
 });
 
 test("observed 5: a seized page at teardown is -EHWPOISON inside, 0 to the host", async () => {

@@ -20,7 +20,11 @@ test("the whole way: refused, seized, run fails, VMM exits as kvmtool does, VM t
   const scene = await Scene.of([vmm({ onRunFailure: "exit" }), guest()], [pages("ram")]);
   expect(scene.store("guest", "ram", SECRET)).toMatchObject({ result: "ok" });
   expect(scene.load("vmm", "ram")).toMatchObject({ result: "SIGSEGV/SEGV_ACCERR", forceReclaims: 0, died: [] });
-  expect(scene.load("kernel", "ram", { how: "direct-map" })).toMatchObject({ result: "ok", value: 0n, forceReclaims: 1 });
+  expect(scene.load("kernel", "ram", { how: "direct-map" })).toMatchObject({
+    result: "ok",
+    value: 0n,
+    forceReclaims: 1,
+  });
   expect(scene.load("guest", "ram")).toMatchObject({ result: "KVM_RUN EFAULT", died: ["vmm", "guest"] });
   expect(scene.world.deaths()).toEqual(["vmm", "guest"]);
 });
@@ -214,7 +218,11 @@ test("3.7 a page of the kernel's own, donated: the guest finds its content, the 
   const scene = await secretPage([pages("own", 1, { of: "kernel", content: 7n })]);
   expect(scene.do({ verb: "donate", pages: [ref("own")], from: "kernel", to: "guest" }).result).toBe("ok");
   expect(scene.load("guest", "own")).toMatchObject({ result: "ok", value: 7n });
-  expect(scene.load("kernel", "own", { how: "direct-map" })).toMatchObject({ result: "ok", value: 0n, forceReclaims: 1 });
+  expect(scene.load("kernel", "own", { how: "direct-map" })).toMatchObject({
+    result: "ok",
+    value: 0n,
+    forceReclaims: 1,
+  });
   expect(scene.do({ verb: "teardown", who: "guest" }).result).toBe("ok");
 });
 
@@ -258,6 +266,7 @@ test.each<[Verb, Action]>([
 test.each<[string, Action]>([
   ["a guest donates nothing", { verb: "donate", pages: [ref("ram")], from: "guest", to: "kernel" }],
   ["an operation of another system", { verb: "operation", op: "memextent_donate", args: {}, save: null }],
+  ["an argument that it has not", { verb: "operation", op: "reserve_vm", args: { pages: 1 }, save: null }],
   ["an argument that fits nothing", { verb: "operation", op: "host_share_hyp", args: { pfn: "nobody" }, save: null }],
 ])("no such verb: %s", async (_row, action) => {
   expect((await secretPage()).do(action)).toMatchObject({ result: "no such verb", why: expect.any(String) as string });

@@ -1,0 +1,131 @@
+// A host's CPUs and devices under pKVM: every CPU access goes through the host's stage 2, a fault to EL2's own handler.
+// Reference host-and-vmm 1.1, pkvm-el2 section 4.
+
+import type { CpuAccess, CpuAnswer, DmaAccess, DmaAnswer, Hardware } from "../../../consequences/hardware.js";
+import type { El2 } from "../../../consequences/kvm/el2.js";
+import { hostRule } from "../../../consequences/rule-table.js";
+import type { EvidenceLog } from "../../../consequences/evidence-log.js";
+import { isValid } from "../../../machine/describe.js";
+import type { Fault } from "../../../machine/translation.js";
+import { hex } from "../../../machine/names.js";
+import { panicSentence } from "../../../machine/reasons.js";
+
+/** SPSR_EL2.M of the interrupted context: EL0t, or EL1h. */
+const SPSR_MODE = { 0: 0n, 1: 5n } as const;
+
+const DMA_RULES = {
+  unprotected: hostRule(
+    "pkvm.dma.unprotected",
+    "DMA passes no stage 2: isolation from devices is not there",
+    "7.5",
+    "M",
+  ),
+  mirrored: hostRule(
+    "pkvm.dma.mirrored",
+    "an IOMMU that mirrors the host's stage 2 stops the device; EL2 of Linux 7.3 drives none",
+    "7.5",
+    "U",
+  ),
+} as const;
+
+export class PkvmHardware implements Hardware {
+  readonly #el2: El2;
+  readonly #log: EvidenceLog;
+
+  constructor(el2: El2, log: EvidenceLog) {
+    this.#el2 = el2;
+    this.#log = log;
+  }
+
+  access(access: CpuAccess): CpuAnswer {
+    let spurious = 0;
+    for (;;) {
+      const { fault, value } = this.#el2.touch("host", { ...access, ipa: access.pa });
+      if (fault === null) return { kind: "done", value: value ?? 0n };
+      const answer = this.#abort(access, fault);
+      if (answer === "retry") continue;
+      if (answer !== "spurious") return answer;
+      // Nothing changes from one try to the next: the second spurious fault is like all that follow.
+      if (++spurious === 2) return this.#spins();
+    }
+  }
+
+  /** handle_host_mem_abort, and what the CPU does next. */
+  #abort(access: CpuAccess, fault: Fault): CpuAnswer | "retry" | "spurious" {
+    const { el, pa, va } = access;
+    const { esr, hpfar } = fault;
+    // Without a valid HPFAR, EL2 translates FAR by AT S1E1R; the operation takes what that answers as `far`.
+    const far = hpfar === null ? pa : va;
+    const outcome = this.#el2.apply({
+      op: "host_abort",
+      esr,
+      spsr: SPSR_MODE[el],
+      far,
+      hpfar: hpfar ?? 0n,
+      at_fail: 0,
+    });
+    if (outcome.panic !== null) {
+      const why = panicSentence(outcome.panic);
+      this.#log.saw("hypervisor", why);
+      return { kind: "stopped", why };
+    }
+    const abort = outcome.details.abort;
+    switch (abort?.result) {
+      case "injected":
+        return this.#injected(access, fault, abort.injectedEsr);
+      case "spurious":
+        return "spurious";
+      default:
+        return "retry";
+    }
+  }
+
+  #injected({ va, pa, el }: CpuAccess, { kind }: Fault, esr: bigint): CpuAnswer {
+    this.#log.syndrome("ESR_EL1", esr);
+    this.#log.saw(
+      "hypervisor",
+      `an access of the host at EL${el} to PA ${hex(pa)}, which is not the host's: abort injected`,
+    );
+    // inject_host_exception writes FAR_EL1 for translation faults only.
+    return { kind: "abort", esr, far: kind === "translation" ? va : null };
+  }
+
+  #spins(): CpuAnswer {
+    this.#log.saw(
+      "hypervisor",
+      "the same fault again and again on an entry that is valid: the instruction is retried for ever",
+    );
+    return { kind: "spins" };
+  }
+
+  dma({ pa, kind, value = 0n, iommu }: DmaAccess): DmaAnswer {
+    this.#log.rule(iommu === "none" ? DMA_RULES.unprotected : DMA_RULES.mirrored);
+    const stored = kind === "write" ? value : null;
+    const found = iommu === "none" || this.#isHostsByTable(pa) ? this.#besideStage2(pa, stored) : null;
+    const way = iommu === "none" ? "no stage 2 on the way" : "through an IOMMU that mirrors the host's stage 2";
+    this.#log.transfer(
+      `${kind} by a device, PA ${hex(pa)}, ${way}`,
+      found === null ? "blocked" : `${hex(found)} was there`,
+    );
+    return found === null ? { kind: "blocked" } : { kind: "done", value: found };
+  }
+
+  /** A mirror of the host's table has what the host could map on demand too: all but annotated entries. */
+  #isHostsByTable(pa: bigint): boolean {
+    const descriptor = this.#el2.descriptor("host", pa);
+    return descriptor === 0n || isValid(descriptor);
+  }
+
+  /** The word that was at `pa`; then `value` is there, unless it is null. */
+  #besideStage2(pa: bigint, value: bigint | null): bigint {
+    const { machine } = this.#el2;
+    const found = this.#el2.word(pa);
+    const offset = Number(pa & BigInt(machine.pageSize - 8));
+    if (value !== null) machine.writePage(pa, new Uint8Array(new BigUint64Array([value]).buffer), offset);
+    return found;
+  }
+
+  forceReclaim(pa: bigint): number {
+    return this.#el2.apply({ op: "host_force_reclaim_page_guest", phys: pa }).ret;
+  }
+}

@@ -1,0 +1,297 @@
+// A host under pKVM with its guests: the common verbs as what the host's KVM and the guests do about pages.
+
+import { SHARED_BORROWED, SHARED_OWNED } from "../../../../assembly/abi/codes.js";
+import { TaskEnded } from "../../../consequences/cpu.js";
+import type { KvmDriver } from "../../../consequences/kvm/driver.js";
+import type { El2 } from "../../../consequences/kvm/el2.js";
+import type { KvmVm } from "../../../consequences/kvm/vm.js";
+import type { Process } from "../../../consequences/processes.js";
+import { stepResult, type StepResult } from "../../../consequences/result.js";
+import { isValid, leafPageState, outputAddress } from "../../../machine/describe.js";
+import { panicSentence } from "../../../machine/reasons.js";
+import type { Action, PageRef, Participant, Verb } from "../../scenario.js";
+import type { PageView } from "../../system.js";
+import { LinuxWorld, noSuchVerb, type LinuxWorldParts, type TransferAction } from "../linux/linux-world.js";
+import type { MachineHold } from "../linux/booted-machine.js";
+import type { PageAllocator } from "../linux/page-allocator.js";
+import type { PlacedPage } from "../linux/placed-page.js";
+import { RawOperations } from "./raw-operations.js";
+
+type ActionOf<V extends Verb> = Extract<Action, { readonly verb: V }>;
+
+export interface PkvmWorldParts extends LinuxWorldParts {
+  readonly hold: MachineHold;
+  readonly el2: El2;
+  readonly driver: KvmDriver;
+  readonly allocator: PageAllocator;
+}
+
+const NOT_MAPPED: PageView = { mapped: false, frame: null, value: null };
+
+export class PkvmWorld extends LinuxWorld<KvmVm> {
+  readonly #hold: MachineHold;
+  readonly #el2: El2;
+  readonly #driver: KvmDriver;
+  readonly #allocator: PageAllocator;
+  readonly #raw: RawOperations;
+  /** Addresses of pages that guests got beside those declared for them. */
+  readonly #aliases = new Map<KvmVm, Map<PlacedPage, bigint>>();
+  /** Pages that this step seized by the hypercall itself, not from the kernel's fault path. */
+  #seizedByCall = 0;
+
+  constructor(parts: PkvmWorldParts) {
+    super(parts);
+    this.#hold = parts.hold;
+    this.#el2 = parts.el2;
+    this.#driver = parts.driver;
+    this.#allocator = parts.allocator;
+    this.#raw = new RawOperations(parts.el2, {
+      handleOf: (name) => (this.participants.get(name)?.role === "guest" ? this.guest(name).hyp.handle : null),
+      hasPage: (page) => this.hasPage(page),
+      frameOf: (page) => this.frameOf(this.page(page)),
+      ipaOf: (page) => this.page(page).guest?.ipa ?? null,
+    });
+    this.populate(parts.setup, parts.backing);
+  }
+
+  override perform(action: Action): StepResult {
+    this.#hold.resume();
+    this.#seizedByCall = 0;
+    const result = super.perform(action);
+    return { ...result, forceReclaims: result.forceReclaims + this.#seizedByCall };
+  }
+
+  protected createGuest(participant: Extract<Participant, { role: "guest" }>, vmm: Process): KvmVm {
+    const { name } = participant;
+    const vm = this.#driver.createVm(name, vmm, participant);
+    if (vm === null) throw new RangeError(`${name}: there are more guests than EL2 has handles`);
+    return vm;
+  }
+
+  protected ownPage(of: "kernel" | "hypervisor", content: bigint): bigint {
+    const pa = this.#allocator.take(1);
+    this.#el2.machine.writePage(pa, new Uint8Array(new BigUint64Array([content]).buffer));
+    if (of === "hypervisor") this.#el2.apply({ op: "host_donate_hyp", pfn: this.#frameNumber(pa), nr: 1 });
+    return pa;
+  }
+
+  protected bindPage(vm: KvmVm, ipa: bigint, va: bigint): void {
+    vm.setSlot(ipa, va);
+  }
+
+  protected isAlive(vm: KvmVm): boolean {
+    const { deaths } = this.host;
+    return vm.alive && vm.vmm.alive && !deaths.includes("kernel") && !deaths.includes("hypervisor");
+  }
+
+  protected endGuest(vm: KvmVm): void {
+    this.#driver.close(vm);
+  }
+
+  protected touch(vm: KvmVm, page: PlacedPage, { kind, value, offset, vcpu }: ActionOf<"access">): StepResult {
+    const ipa = this.#addressIn(vm, page);
+    if (ipa === null) return noSuchVerb(`${page.name} has no address in ${vm.name}`);
+    return this.#driver.touch(vm, vcpu, { ipa: ipa + BigInt(offset), kind, value: value ?? 0n });
+  }
+
+  /** Where the guest has a page: as declared, or where the host has put it for this guest. */
+  #addressIn(vm: KvmVm, page: PlacedPage): bigint | null {
+    return page.guest?.name === vm.name ? page.guest.ipa : (this.#aliases.get(vm)?.get(page) ?? null);
+  }
+
+  /** What stops EL2 stops the machine. */
+  protected transfer(action: TransferAction): StepResult {
+    const result = this.#transfer(action);
+    const { panicked } = this.#el2.machine;
+    if (panicked !== null) throw new TaskEnded({ kind: "stopped", why: panicSentence(panicked) });
+    return result;
+  }
+
+  #transfer(action: TransferAction): StepResult {
+    switch (action.verb) {
+      case "donate":
+        return this.#eachPage(action.pages, (page) => this.#donate(page, action));
+      case "share":
+        return this.#eachPage(action.pages, (page) => this.#share(page, action));
+      case "reclaim":
+        return this.#eachPage(action.pages, (page) => this.#reclaim(page, action));
+      case "operation":
+        return this.#operation(action);
+      case "walk":
+        return this.#walk(action);
+      default:
+        return noSuchVerb(`pKVM has no ${action.verb}`);
+    }
+  }
+
+  /** Page by page, until one is refused. */
+  #eachPage(pages: readonly PageRef[], run: (page: PlacedPage) => StepResult): StepResult {
+    let result = stepResult("ok");
+    for (const ref of pages) {
+      result = run(this.page(ref));
+      if (result.result !== "ok") break;
+    }
+    return result;
+  }
+
+  #donate(page: PlacedPage, { from, to }: ActionOf<"donate">): StepResult {
+    if (to === "hypervisor") return this.#applyTo(page, "host_donate_hyp");
+    if (from === "hypervisor" && to === "kernel") return this.#applyTo(page, "hyp_donate_host");
+    if (this.participants.get(to)?.role !== "guest") {
+      return noSuchVerb(`pages are donated to guests or to the hypervisor, not to ${to}`);
+    }
+    if (this.participants.get(from)?.role === "guest") return noSuchVerb("a guest shares pages, it donates none");
+    const vm = this.guest(to);
+    if (!this.isAlive(vm)) return stepResult("not run");
+    if (!vm.isProtected) return noSuchVerb("the host shares pages with a VM that is not protected, it donates none");
+    return this.#giveTo(vm, page);
+  }
+
+  /** The guest's vCPU, run by its VMM, faults where the page shall be: as declared, or where the guest has nothing yet. */
+  #giveTo(vm: KvmVm, page: PlacedPage): StepResult {
+    const declared = page.guest?.name === vm.name ? page.guest.ipa : null;
+    if (declared !== null) return this.host.step(vm.vmm, () => this.#driver.fault(vm, 0, declared));
+    const ipa = this.addresses.next(vm.name);
+    const result = this.host.step(vm.vmm, () => this.#giveAt(vm, ipa, page));
+    if (result.result === "ok") this.#noteAddress(vm, page, ipa);
+    return result;
+  }
+
+  #noteAddress(vm: KvmVm, page: PlacedPage, ipa: bigint): void {
+    const known = this.#aliases.get(vm) ?? new Map<PlacedPage, bigint>();
+    this.#aliases.set(vm, known.set(page, ipa));
+  }
+
+  #giveAt(vm: KvmVm, ipa: bigint, page: PlacedPage): StepResult {
+    if (page.host !== null && page.host.process === vm.vmm) {
+      // What the VMM has in its address space it can put behind a second slot.
+      vm.setSlot(ipa, page.host.va);
+      return this.#driver.fault(vm, 0, ipa);
+    }
+    const frame = this.frameOf(page);
+    return frame === null ? noSuchVerb(`${page.name} has no frame`) : this.#driver.give(vm, 0, ipa, frame);
+  }
+
+  #share(page: PlacedPage, { from, to }: ActionOf<"share">): StepResult {
+    if (this.participants.get(from)?.role === "guest") return this.#guestCall(page, from, "share");
+    if (to.includes("hypervisor")) return this.#applyTo(page, "host_share_hyp");
+    const [name = ""] = to;
+    if (to.length !== 1 || this.participants.get(name)?.role !== "guest") {
+      return noSuchVerb("a page is shared with one guest");
+    }
+    const vm = this.guest(name);
+    if (!this.isAlive(vm)) return stepResult("not run");
+    if (vm.isProtected) return noSuchVerb("the host donates pages to a protected VM; sharing is the guest's own call");
+    return this.#giveTo(vm, page);
+  }
+
+  #reclaim(page: PlacedPage, { by, force }: ActionOf<"reclaim">): StepResult {
+    if (this.participants.get(by)?.role === "guest") return this.#guestCall(page, by, "unshare");
+    if (force) return this.#forceReclaim(page);
+    if (page.guest === null) return this.#applyTo(page, "host_unshare_hyp");
+    const vm = this.guest(page.guest.name);
+    const outcome = vm.isProtected ? vm.hyp.reclaimDying(page.guest.ipa) : this.#driver.unshare(vm, page.guest.ipa);
+    return stepResult(outcome.errno ?? "ok");
+  }
+
+  #operation(action: ActionOf<"operation">): StepResult {
+    const result = this.#raw.run(action);
+    if (action.op === "host_force_reclaim_page_guest" && result.result === "ok") this.#seizedByCall += 1;
+    return result;
+  }
+
+  /** pkvm_force_reclaim_guest_page: the hypercall asks nobody for leave. */
+  #forceReclaim(page: PlacedPage): StepResult {
+    const frame = this.frameOf(page);
+    if (frame === null) return noSuchVerb(`${page.name} has no frame`);
+    const { errno } = this.#el2.apply({ op: "host_force_reclaim_page_guest", phys: frame });
+    if (errno === null) this.#seizedByCall += 1;
+    return stepResult(errno ?? "ok");
+  }
+
+  #guestCall(page: PlacedPage, by: string, call: "share" | "unshare"): StepResult {
+    const vm = this.guest(by);
+    if (!this.isAlive(vm)) return stepResult("not run");
+    const ipa = this.#addressIn(vm, page);
+    if (ipa === null) return noSuchVerb(`${page.name} has no address in ${by}`);
+    return this.#driver.call(vm, 0, call, ipa);
+  }
+
+  #applyTo(
+    page: PlacedPage,
+    op: "host_donate_hyp" | "hyp_donate_host" | "host_share_hyp" | "host_unshare_hyp",
+  ): StepResult {
+    const frame = this.frameOf(page);
+    if (frame === null) return noSuchVerb(`${page.name} has no frame`);
+    const pfn = this.#frameNumber(frame);
+    const isDonation = op === "host_donate_hyp" || op === "hyp_donate_host";
+    const outcome = this.#el2.apply(isDonation ? { op, pfn, nr: 1 } : { op, pfn });
+    return stepResult(outcome.errno ?? "ok");
+  }
+
+  #walk({ of, ipa, page }: ActionOf<"walk">): StepResult {
+    const stage2 = this.participants.get(of)?.role === "guest" ? this.guest(of).hyp.handle : "host";
+    const placed = page === null ? null : this.page(page);
+    const asked = typeof ipa === "string" ? this.#raw.saved(ipa) : ipa;
+    const address = asked ?? (stage2 === "host" ? placed && this.frameOf(placed) : placed?.guest?.ipa) ?? null;
+    if (address === null) return noSuchVerb("the page has no address there");
+    const translation = this.#el2.machine.translate(stage2, address, { kind: "read" });
+    if (translation === null) return stepResult("not run");
+    const { pa, fault } = translation;
+    return fault === null ? stepResult("ok", { value: pa }) : stepResult(`${fault.kind.replace("_", " ")} fault`);
+  }
+
+  protected guestFrame(page: PlacedPage): bigint | null {
+    const descriptor = this.#guestDescriptor(page);
+    return isValid(descriptor) ? outputAddress(descriptor, this.#el2.machine.pageShift) : null;
+  }
+
+  /** The guest's leaf; 0 where there is none, or no guest (any more). */
+  #guestDescriptor({ guest }: PlacedPage): bigint {
+    if (guest === null) return 0n;
+    const vm = this.guest(guest.name);
+    if (!vm.alive || !vm.hyp.isCreated) return 0n;
+    return this.#el2.descriptor(vm.hyp.handle, guest.ipa);
+  }
+
+  guestView(ref: PageRef): PageView | null {
+    this.#hold.resume();
+    const page = this.page(ref);
+    return page.guest === null ? null : this.#viewOf(this.guestFrame(page));
+  }
+
+  hostView(ref: PageRef): PageView | null {
+    this.#hold.resume();
+    const { host } = this.page(ref);
+    if (host === null || host.process === null) return null;
+    const frame = host.frame?.pa ?? null;
+    return this.#viewOf(frame !== null && this.#isHosts(frame) ? frame : null);
+  }
+
+  /** Whether the host's own table lets it through, or would after a fault that maps on demand. */
+  #isHosts(pa: bigint): boolean {
+    const descriptor = this.#el2.descriptor("host", pa);
+    return descriptor === 0n || isValid(descriptor);
+  }
+
+  #viewOf(frame: bigint | null): PageView {
+    if (frame === null) return NOT_MAPPED;
+    return { mapped: true, frame, value: this.#el2.word(frame) };
+  }
+
+  isShared(ref: PageRef): boolean {
+    this.#hold.resume();
+    const descriptor = this.#guestDescriptor(this.page(ref));
+    if (!isValid(descriptor)) return false;
+    const state = leafPageState(descriptor);
+    return state === SHARED_OWNED || state === SHARED_BORROWED;
+  }
+
+  release(): void {
+    this.#hold.release();
+  }
+
+  #frameNumber(pa: bigint): bigint {
+    return pa >> BigInt(this.#el2.machine.pageShift);
+  }
+}
