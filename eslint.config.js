@@ -2,17 +2,24 @@ import js from "@eslint/js";
 import { defineConfig, globalIgnores } from "eslint/config";
 import tseslint from "typescript-eslint";
 
+const CORE = {
+  regex: "/assembly/(?!abi/)",
+  message: "src/ sees the core through assembly/abi and the Wasm exports only.",
+};
+
 /**
  * Who may know whom (DESIGN.md section 1): in the files of `folder`, an import whose path matches `forbidden` is an error.
+ * The last entry that fits a file counts, so those for parts of src/ forbid the core's inside too.
  * @param {string} folder
  * @param {string} forbidden
  * @param {string} message
  */
 function arrow(folder, forbidden, message) {
-  return {
-    files: [folder],
-    rules: { "no-restricted-imports": ["error", { patterns: [{ regex: forbidden, message }] }] },
-  };
+  const patterns = [
+    { regex: forbidden, message },
+    ...(folder.startsWith("src/") && forbidden !== CORE.regex ? [CORE] : []),
+  ];
+  return { files: [folder], rules: { "no-restricted-imports": ["error", { patterns }] } };
 }
 
 const arrows = [
@@ -25,7 +32,11 @@ const arrows = [
     "^\\.\\./(?!\\.\\./)|(^|/)(systems|batch|text)/",
     "No system imports another, nor what drives it.",
   ),
-  arrow("src/**", "/assembly/(?!abi/)", "src/ sees the core through assembly/abi and the Wasm exports only."),
+  arrow("src/**", CORE.regex, CORE.message),
+  arrow("src/machine/**", "^\\.\\./(trace|scenario|consequences|cli)/", "machine/ is the façade of the core alone."),
+  arrow("src/trace/**", "^\\.\\./(scenario|consequences|cli)/", "trace/ stands on machine/."),
+  arrow("src/consequences/**", "(^|/)(scenario|trace|cli)/", "consequences/ knows machines, and no scenarios."),
+  arrow("src/scenario/**", "(^|/)cli/", "Commands stand on scenarios, not the other way."),
 ];
 
 /** No file of arch/ or memory/ names a hypervisor. */

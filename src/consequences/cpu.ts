@@ -7,7 +7,7 @@ import type { EvidenceLog } from "./evidence-log.js";
 import type { CpuAccess, Hardware } from "./hardware.js";
 import type { Frame, HostPage } from "./host-memory.js";
 import { FaultPath, type FaultPathOptions, type Stage1Answer, type Verdict } from "./linux-faults.js";
-import type { Instruction } from "../scenario/scenario.js";
+import type { Instruction } from "./instruction.js";
 import type { Signal } from "./result.js";
 
 /** Where an instruction points: at a process's page, or at a frame's alias in the kernel's linear map. */

@@ -1,6 +1,6 @@
 // A fault as the kernel's handlers see it: syndrome, address, and the instruction that made the access.
 
-import type { Instruction } from "../scenario/scenario.js";
+import type { Instruction } from "./instruction.js";
 
 /** The scenario's classes of instructions, and the copy instructions of FEAT_MOPS, which have an entry type of their own. */
 export type FaultingInstruction = Instruction | "mops";

@@ -1,7 +1,7 @@
 // Memory as the host kernel manages it: frames, pages of files, and pages of address spaces (struct page, the page cache,
 // VMA and PTE). One HostPage stands for one page of virtual addresses together with its VMA.
 
-import type { Backing } from "../scenario/scenario.js";
+import type { Backing } from "./backing.js";
 import type { Process } from "./processes.js";
 import type { GuestMemoryFile } from "./vm-driver.js";
 

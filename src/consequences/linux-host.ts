@@ -2,7 +2,7 @@
 // behalf, pins for drivers, and what follows when somebody dies.
 
 import { hex } from "../machine/names.js";
-import type { Backing } from "../scenario/scenario.js";
+import type { Backing } from "./backing.js";
 import { copyUser, runCall, type CallContext } from "./call-primitives.js";
 import { completed, Cpu, TaskEnded, type Touch } from "./cpu.js";
 import type { EvidenceLog } from "./evidence-log.js";

@@ -1,7 +1,7 @@
 // What memory management answers: to faults, to get_user_pages, at fork and at migration, by what backs a page
 // (mm/memory.c, mm/gup.c, mm/migrate.c; reference host-and-vmm 2.5, 4.2; recordings of a real host, section 4).
 
-import type { Backing } from "../scenario/scenario.js";
+import type { Backing } from "./backing.js";
 import type { HostPage } from "./host-memory.js";
 import { hostRule, observedRule, type Row } from "./rule-table.js";
 

@@ -1,6 +1,12 @@
 // A scenario: who takes part, which pages there are, what happens in which order, and what each system is expected to
 // answer. This is its form after validation (read-scenario.ts reads files and objects into it).
 
+import type { Backing } from "../consequences/backing.js";
+import type { Instruction } from "../consequences/instruction.js";
+
+export { BACKINGS, type Backing } from "../consequences/backing.js";
+export { INSTRUCTIONS, type Instruction } from "../consequences/instruction.js";
+
 /** A participant. `kernel` (the host's) and `hypervisor` are there without being declared. */
 export type Participant =
   | {
@@ -24,21 +30,6 @@ export type Participant =
   | { readonly role: "process"; readonly name: string; readonly handlers: readonly string[] }
   | { readonly role: "device"; readonly name: string; readonly iommu: "none" | "stage2" };
 
-/** What backs memory of a process. */
-export const BACKINGS = [
-  "anonymous",
-  "shared-anonymous",
-  "memfd",
-  "private-file",
-  "shared-file",
-  "read-only",
-  "huge",
-  "guest_memfd",
-  "guest_memfd-shared",
-  "none",
-] as const;
-export type Backing = (typeof BACKINGS)[number];
-
 /** `count` pages under one name: `name[0]` and on; the bare name is the first, or all of them where a step takes several. */
 export interface PageDeclaration {
   readonly name: string;
@@ -60,10 +51,6 @@ export interface PageRef {
   readonly name: string;
   readonly index: number;
 }
-
-/** With which instruction the host touches memory: this decides what the kernel makes of a fault. */
-export const INSTRUCTIONS = ["user", "uaccess", "nofault", "bpf", "zeropad", "direct-map"] as const;
-export type Instruction = (typeof INSTRUCTIONS)[number];
 
 export const VERBS = [
   "donate",

@@ -266,6 +266,8 @@ test.each<[Verb, Action]>([
 test.each<[string, Action]>([
   ["a guest donates nothing", { verb: "donate", pages: [ref("ram")], from: "guest", to: "kernel" }],
   ["an operation of another system", { verb: "operation", op: "memextent_donate", args: {}, save: null }],
+  ["a lone table's operation", { verb: "operation", op: "pt_get_leaf", args: { addr: 0 }, save: null }],
+  ["an argument that is no number", { verb: "operation", op: "host_share_hyp", args: { pfn: 1.5 }, save: null }],
   ["an argument that it has not", { verb: "operation", op: "reserve_vm", args: { pages: 1 }, save: null }],
   ["an argument that fits nothing", { verb: "operation", op: "host_share_hyp", args: { pfn: "nobody" }, save: null }],
 ])("no such verb: %s", async (_row, action) => {
