@@ -4,15 +4,15 @@ import { bundledScenarios } from "../scenario/bundled-scenarios.js";
 import { isFor } from "../scenario/compare.js";
 import type { Scenario } from "../scenario/scenario.js";
 import type { System } from "../scenario/system.js";
-import { loadSystem, SYSTEMS } from "../scenario/systems/index.js";
 import { suggestion } from "../trace/spelling.js";
 import { RefusedInput } from "./failure.js";
 import { scenarioNamed } from "./scenarios.js";
+import { namedSystems } from "./system-option.js";
 
 export interface SelectionOptions {
   readonly all?: boolean;
   /** Names; none: all. */
-  readonly system: readonly string[];
+  readonly system?: readonly string[];
   /** A name or its first words. */
   readonly group?: string;
   /** `ROW` or `ROW:SYSTEM`: nothing else is run. */
@@ -31,7 +31,7 @@ export interface Selection {
  */
 export async function selectionOf(names: readonly string[], options: SelectionOptions): Promise<Selection> {
   const scenarios = await chosenScenarios(names, options);
-  const systems = await chosenSystems(options.system);
+  const systems = await namedSystems(options.system);
   return typeof options.evidence === "string"
     ? opened(options.evidence, { scenarios, systems })
     : { scenarios, systems };
@@ -64,18 +64,6 @@ function refuseTwins(scenarios: readonly Scenario[]): void {
     if (other !== undefined) throw new RefusedInput(file, 0, `scenario "${name}" is there already: ${other}`);
     files.set(name, file);
   }
-}
-
-async function chosenSystems(asked: readonly string[]): Promise<readonly System[]> {
-  const names = SYSTEMS.map(({ name }) => name);
-  for (const name of asked) {
-    if (names.includes(name)) continue;
-    const hint = suggestion(name, names) || `: there are ${names.join(", ")}`;
-    throw new RefusedInput("--system", 0, `unknown system "${name}"${hint}`);
-  }
-  const chosen = asked.length === 0 ? names : names.filter((name) => asked.includes(name));
-  const systems = await Promise.all(chosen.map(loadSystem));
-  return systems.filter((system) => system !== null);
 }
 
 /** What `ROW` or `ROW:SYSTEM` leaves of rows and columns. */

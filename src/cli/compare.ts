@@ -14,6 +14,7 @@ import { hasFailed } from "./matrix/legend.js";
 import { printMarkdown, printMarkdownCells } from "./matrix/markdown.js";
 import { printCell, printMatrix } from "./matrix/terminal.js";
 import { printable } from "./matrix/wrap.js";
+import { systemOption } from "./system-option.js";
 import { coloured, type Terminal, writeLine } from "./terminal.js";
 
 export interface CompareCommandOptions extends SelectionOptions {
@@ -40,7 +41,7 @@ export function compareCommand(terminal: Terminal, finish: (exitCode: number) =>
 function compareOptions(): Option[] {
   return [
     new Option("--all", "every bundled scenario"),
-    new Option("--system <name...>", "only these systems").default([], "all"),
+    systemOption(),
     new Option("--group <name>", "only scenarios of the groups that begin so"),
     new Option("--evidence [row]", "open cells: of a row (ROW), one cell (ROW:SYSTEM), or all"),
     new Option("--no-evidence", "with --markdown or --json: leave the evidence out"),

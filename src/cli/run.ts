@@ -3,19 +3,18 @@
 import { Command } from "commander";
 import { bundledScenarios } from "../scenario/bundled-scenarios.js";
 import type { Cell } from "../scenario/matrix.js";
+import { isFor } from "../scenario/compare.js";
 import { runScenario } from "../scenario/run-scenario.js";
 import type { Scenario } from "../scenario/scenario.js";
-import type { System } from "../scenario/system.js";
-import { loadSystem, SYSTEMS } from "../scenario/systems/index.js";
-import { suggestion } from "../trace/spelling.js";
 import { DIVERGED, FINE, USAGE, worstOf } from "./exit-codes.js";
 import { inputFailure, writeFailure } from "./failure.js";
 import { printRun, runJson } from "./run-report.js";
 import { scenarioNamed } from "./scenarios.js";
+import { namedSystems, systemOption } from "./system-option.js";
 import { coloured, table, type Terminal, writeJson, writeLine } from "./terminal.js";
 
 export interface RunCommandOptions {
-  readonly system: readonly string[];
+  readonly system?: readonly string[];
   readonly json?: boolean;
   readonly evidence?: boolean;
   readonly list?: boolean;
@@ -25,7 +24,7 @@ export function runCommand(terminal: Terminal, finish: (exitCode: number) => voi
   const command = new Command("run")
     .description("Run scenarios, step by step, and compare with what they expect.")
     .argument("[scenario...]", "names of bundled scenarios, or YAML or JSON files; - for standard input")
-    .option("--system <name>", "only on this system; may be repeated (default: all that a scenario is for)", added, [])
+    .addOption(systemOption())
     .option("--evidence", "print what each outcome stands on")
     .option("--json", "one JSON object for each scenario and system on standard output")
     .option("--list", "list the bundled scenarios");
@@ -36,15 +35,9 @@ export function runCommand(terminal: Terminal, finish: (exitCode: number) => voi
   });
 }
 
-const added = (name: string, before: readonly string[]) => [...before, name];
-
-function usageMistake(scenarios: readonly string[], { system, list }: RunCommandOptions): string | null {
+function usageMistake(scenarios: readonly string[], { list }: RunCommandOptions): string | null {
   if (scenarios.length === 0 && list !== true) return "name a scenario, or give --list";
-  if (scenarios.length > 0 && list === true) return "--list takes no scenario";
-  const names = SYSTEMS.map(({ name }) => name);
-  const unknown = system.find((name) => !names.includes(name));
-  if (unknown === undefined) return null;
-  return `unknown system "${unknown}"${suggestion(unknown, names) || `: there are ${names.join(", ")}`}`;
+  return scenarios.length > 0 && list === true ? "--list takes no scenario" : null;
 }
 
 /** The bundled scenarios, by group. */
@@ -87,7 +80,7 @@ export async function run(names: readonly string[], options: RunCommandOptions, 
 
 /** Exit codes of its runs: none if it is for none of the systems. */
 async function runOne(scenario: Scenario, options: RunCommandOptions, terminal: Terminal): Promise<number[]> {
-  const systems = await chosenSystems(scenario, options);
+  const systems = (await namedSystems(options.system)).filter((system) => isFor(scenario, system));
   if (systems.length === 0) {
     writeLine(terminal.stderr, `${scenario.name} is only for ${scenario.systems.join(", ")}: not run`);
   }
@@ -100,13 +93,4 @@ async function runOne(scenario: Scenario, options: RunCommandOptions, terminal: 
     codes.push(report.failures.length === 0 ? FINE : DIVERGED);
   }
   return codes;
-}
-
-async function chosenSystems(scenario: Scenario, options: RunCommandOptions): Promise<readonly System[]> {
-  const rows = SYSTEMS.filter(({ name }) => {
-    const isFor = scenario.systems.length === 0 || scenario.systems.includes(name);
-    return isFor && (options.system.length === 0 || options.system.includes(name));
-  });
-  const systems = await Promise.all(rows.map(({ name }) => loadSystem(name)));
-  return systems.filter((system) => system !== null);
 }

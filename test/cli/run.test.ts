@@ -128,11 +128,18 @@ test("a scenario for other systems is not run: alone a mistake, beside others no
 test.each([
   [["run"], "name a scenario, or give --list"],
   [["run", "x", "--list"], "--list takes no scenario"],
-  [["run", "x", "--system", "pkmv"], 'unknown system "pkmv" (did you mean "pkvm"?)'],
-  [["run", "x", "--system", "xen"], 'unknown system "xen": there are pkvm'],
 ])("usage error: %j", async (args, message) => {
   const { exitCode, stdout, stderr } = await freehold(...args);
   expect([exitCode, stdout]).toEqual([2, ""]);
+  expect(stderr).toContain(message);
+});
+
+test.each([
+  ["pkmv", 'unknown system "pkmv" (did you mean "pkvm"?)'],
+  ["xen", 'unknown system "xen": there are pkvm'],
+])("a system that is not there, %s, is refused", async (system, message) => {
+  const { exitCode, stdout, stderr } = await freehold("run", "situation-01-user-load", "--system", system);
+  expect([exitCode, stdout]).toEqual([3, ""]);
   expect(stderr).toContain(message);
 });
 

@@ -25,6 +25,9 @@ interface Column {
   readonly boxes: readonly Box[];
 }
 
+/** Column of the legend's signs: the longest code and a gap. */
+const SIGN_WIDTH = 12;
+
 export function printMatrix(matrix: Matrix, stream: Writable, width: number): void {
   const notes = notesOf(matrix);
   for (const { name, rows } of matrix.groups) {
@@ -36,7 +39,9 @@ export function printMatrix(matrix: Matrix, stream: Writable, width: number): vo
     writeLine(stream, "");
   }
   const indented = (sign: string, words: string) =>
-    wrap(words, width - 8).forEach((line, i) => writeLine(stream, `${(i === 0 ? sign : "").padEnd(8)}${line}`));
+    wrap(words, width - SIGN_WIDTH).forEach((line, i) => {
+      writeLine(stream, `${(i === 0 ? sign : "").padEnd(SIGN_WIDTH)}${line}`);
+    });
   for (const [sign, words] of legendOf(matrix)) indented(sign, words);
   for (const [note, number] of notes) indented(`[${number}]`, note);
 }
