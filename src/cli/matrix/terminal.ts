@@ -4,7 +4,7 @@ import type { Writable } from "node:stream";
 import { markedText, MARK_WORDS, type Cell, type Matrix, type Row } from "../../scenario/matrix.js";
 import { coloured, type Colour, writeLine } from "../terminal.js";
 import { cellFacts, failureLines, stepLines, type EvidenceLine, type StepLines } from "./evidence-lines.js";
-import { FAILED, hasFailed, legendOf } from "./legend.js";
+import { FAILED, hasFailed, type LegendEntry, legendOf } from "./legend.js";
 import { cellWithNote, notesOf } from "./notes.js";
 import { printable, wrap } from "./wrap.js";
 
@@ -25,8 +25,8 @@ interface Column {
   readonly boxes: readonly Box[];
 }
 
-/** Column of the legend's signs: the longest code and a gap. */
-const SIGN_WIDTH = 12;
+/** Least width of the column of the legend's signs. */
+const SIGN_WIDTH = 8;
 
 export function printMatrix(matrix: Matrix, stream: Writable, width: number): void {
   const notes = notesOf(matrix);
@@ -38,12 +38,13 @@ export function printMatrix(matrix: Matrix, stream: Writable, width: number): vo
     }
     writeLine(stream, "");
   }
-  const indented = (sign: string, words: string) =>
-    wrap(words, width - SIGN_WIDTH).forEach((line, i) => {
-      writeLine(stream, `${(i === 0 ? sign : "").padEnd(SIGN_WIDTH)}${line}`);
+  const legend: LegendEntry[] = [...legendOf(matrix), ...[...notes].map(([note, n]) => [`[${n}]`, note] as const)];
+  const column = Math.max(SIGN_WIDTH, ...legend.map(([sign]) => sign.length + GAP.length));
+  for (const [sign, words] of legend) {
+    wrap(words, width - column).forEach((line, i) => {
+      writeLine(stream, `${(i === 0 ? sign : "").padEnd(column)}${line}`);
     });
-  for (const [sign, words] of legendOf(matrix)) indented(sign, words);
-  for (const [note, number] of notes) indented(`[${number}]`, note);
+  }
 }
 
 /** The column of titles and as many systems as fit, again and again until every system was shown. */
