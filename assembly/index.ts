@@ -54,7 +54,9 @@ export {
   pagePointer,
   wordOf as pageWord,
 } from "./batch/dump";
-export { checkInvariants, violationExpected, violationFound, violationSubject } from "./systems/pkvm/invariants";
+export { dumpIpas, dumpMembers, dumpParcels, dumpRegions, gunyahOwner, rmVmInfo } from "./batch/gunyah-rm-dump";
+export { checkInvariants, violationExpected, violationFound, violationSubject } from "./batch/invariants";
+export { dumpOwners, dumpRecords, heapUsed } from "./batch/gunyah-dump";
 export {
   tracefsConfig,
   tracefsEndInput,

@@ -39,7 +39,7 @@ import { readSized, writeSized } from "../memory/dram";
 import { pageOf } from "../memory/regions";
 import { loadRegisters } from "../pagetable/regime";
 import { isReplayed } from "../systems/pkvm/machine";
-import { isLoneTable } from "./machine";
+import { isGunyah, isLoneTable } from "./machine";
 import { tableOf } from "./tables";
 import { walkRegisters, walkTranslations } from "./walk-machine";
 
@@ -71,7 +71,9 @@ export function enterAnew(handle: u32): bool {
 }
 
 // Tables of a replayed machine and of a lone one lie in frames beyond everything their input addresses reach.
+// Gunyah maps up to 44 bits of physical addresses into 36-bit spaces.
 function physicalBits(): u32 {
+  if (isGunyah) return 44;
   if (!isReplayed && !isLoneTable) return iaBits;
   return pageShift == 16 ? 52 : 48;
 }

@@ -93,7 +93,8 @@ import {
 import { replayedVcpu, replayedVm } from "../systems/pkvm/replayed";
 import { findVcpu, findVm, loadedVcpu, pushHostList, Vcpu, vcpuSummary, Vm } from "../systems/pkvm/vm";
 import { loneAnnotate, loneGetLeaf, loneMap, loneTable, recordPool } from "./lone-table";
-import { isLoneTable } from "./machine";
+import { runGunyah } from "./gunyah";
+import { isGunyah, isLoneTable } from "./machine";
 
 /** A record that is no operation of this machine. */
 const INVALID: i32 = -4097;
@@ -129,6 +130,10 @@ function d(rec: usize): u64 {
 /** Runs `count` records. With effects recorded, each operation's are opened by an EFFECT_OPERATION. */
 export function runBatch(operations: usize, results: usize, count: i32, recordEffects: bool): i32 {
   startRecording(recordEffects);
+  if (isGunyah) {
+    runGunyah(operations, results, count, recordEffects);
+    return count;
+  }
   const isTlbOn = tlbMode != TLB_OFF;
   const mayTakeLane = !isLoneTable && !isTlbOn;
   const end = operations + (count as usize) * Op.OPERATION_SIZE;

@@ -11,6 +11,7 @@ import {
   CONFIG_REGION_SIZE,
   CONFIG_REGIONS,
   HYP_MEMBLOCK_REGIONS,
+  KIND_GUNYAH,
   KIND_PAGE_TABLE,
   KIND_REPLAYED,
   KIND_WALK,
@@ -27,6 +28,7 @@ import { dropSparse } from "../memory/sparse";
 import { limitReached, panicked, setVerdict } from "../memory/verdict";
 import { setFeatures } from "../pagetable/attributes";
 import { reserveWalkCache } from "../pagetable/walk-cache";
+import { createGunyah } from "../systems/gunyah/machine";
 import { prepareFastLane } from "../systems/pkvm/fast-lane";
 import { createPkvm } from "../systems/pkvm/machine";
 import { startReplayed } from "../systems/pkvm/replayed";
@@ -41,6 +43,8 @@ const PRESERVED_BYTES: usize = 32;
 export let configuration: usize = 0;
 /** One stage-2 table by itself. */
 export let isLoneTable: bool = false;
+/** Gunyah, and not pKVM. */
+export let isGunyah: bool = false;
 
 let base: usize = 0;
 let preserved: usize = 0;
@@ -60,6 +64,7 @@ export function createMachine(): i32 {
   setVerdict(0, 0);
   const config = configWindow();
   isLoneTable = load<u32>(config, CONFIG_KIND) == KIND_PAGE_TABLE;
+  isGunyah = load<u32>(config, CONFIG_KIND) == KIND_GUNYAH;
   preserved = reserve(PRESERVED_BYTES);
   setAbortRange(0, 0);
   if (load<u32>(config, CONFIG_KIND) == KIND_WALK) return createWalkMachine();
@@ -68,6 +73,7 @@ export function createMachine(): i32 {
   setFeatures(load<u32>(config, CONFIG_FEATURES));
   const memory = createMemory(config);
   if (memory != CREATE_OK) return memory;
+  if (isGunyah) return createGunyah(config);
   const created = isLoneTable ? createLoneTable(config) : createPkvm(config);
   if (created == CREATE_OK && !isLoneTable) prepareFastLane();
   if (created == CREATE_OK && load<u32>(config, CONFIG_KIND) == KIND_REPLAYED) startReplayed(preserved + 8);

@@ -1,11 +1,15 @@
 // The real function behind each verb (Linux 7.3, paths relative to arch/arm64/kvm/hyp) and the section of the pKVM EL2 reference that
 // describes it. Where a tracefs recording spells a verb differently, both spellings are listed.
 
+import { GUNYAH_FUNCTIONS } from "./gunyah-functions.js";
+
+/** What a verb is called in the code that it models. */
 export interface KernelFunction {
   readonly name: string;
   readonly file: string;
-  /** Section of the pKVM EL2 reference. */
+  /** Section of the reference: the pKVM EL2 one, or Gunyah's for its verbs. */
   readonly section: string;
+  readonly reference: "pkvm-el2" | "gunyah";
 }
 
 const MEM_PROTECT = "nvhe/mem_protect.c";
@@ -77,8 +81,9 @@ const FUNCTIONS: Readonly<Record<string, readonly [name: string, file: string, s
   pt_get_leaf:                   ["kvm_pgtable_get_leaf",                 PGTABLE,     "2.2"],
 };
 
-/** The function of Linux 7.3 that does what `verb` names, or null for what is not EL2's doing. */
+/** The function of Linux 7.3 (or of Gunyah's hypervisor) that does what `verb` names, or null for what is not EL2's doing. */
 export function kernelFunction(verb: string): KernelFunction | null {
-  const entry = FUNCTIONS[verb];
-  return entry === undefined ? null : { name: entry[0], file: entry[1], section: entry[2] };
+  const reference = verb in GUNYAH_FUNCTIONS ? "gunyah" : "pkvm-el2";
+  const entry = FUNCTIONS[verb] ?? GUNYAH_FUNCTIONS[verb];
+  return entry === undefined ? null : { name: entry[0], file: entry[1], section: entry[2], reference };
 }

@@ -2,9 +2,12 @@
 // The order of an operation's checks is EL2's (pKVM EL2 reference, sections 3 to 7), so the one named here is the first that failed.
 
 import * as codes from "../../assembly/abi/codes.js";
+import { PANIC_CRITICAL_VCPU_FAULT } from "../../assembly/abi/gunyah.js";
 import { kernelFunction } from "./functions.js";
+import { GUNYAH_REASONS } from "./gunyah-reasons.js";
+import { RESOURCE_MANAGER_REASONS } from "./gunyah-rm-reasons.js";
 import { componentName, count, hex, pageStateName } from "./names.js";
-import type { Outcome, Panic } from "./outcome.js";
+import { errnoName, type Outcome, type Panic } from "./outcome.js";
 
 /** The part of an outcome that tells which check refused. */
 export type Refusal = Pick<Outcome, "ret" | "errno" | "reason" | "reasonCode" | "subject" | "expected" | "found">;
@@ -23,7 +26,7 @@ export interface RefusalReport {
   readonly check: string;
 }
 
-type Unit = "pfn" | "gfn" | "pa" | "ipa" | "vm" | "esr" | "hpfar" | "x1" | "none";
+type Unit = "pfn" | "gfn" | "pa" | "ipa" | "vm" | "parcel" | "capability" | "object" | "value" | "esr" | "hpfar" | "x1" | "none";
 
 /** How a check's expected and found are written. */
 type Words = (value: number) => string;
@@ -38,7 +41,7 @@ const state = pageStateName;
 const owner = componentName;
 
 /** Component, unit of the subject, how expected and found are written (null: the check compares nothing), the check in words. */
-type Reason = readonly [component: string, unit: Unit, words: Words | null, check: string];
+export type Reason = readonly [component: string, unit: Unit, words: Words | null, check: string];
 
 const REASONS: ReadonlyMap<number, Reason> = new Map<number, Reason>([
   [codes.REASON_HOST_STATE, ["host", "pfn", state, "SUBJECT is FOUND at the host, must be EXPECTED"]],
@@ -136,6 +139,8 @@ const REASONS: ReadonlyMap<number, Reason> = new Map<number, Reason>([
     codes.REASON_ARGUMENTS,
     ["arguments", "x1", null, "SUBJECT is not page-aligned, or a register that must be zero is not"],
   ],
+  ...GUNYAH_REASONS,
+  ...RESOURCE_MANAGER_REASONS,
 ]);
 
 /** The subject of a check, in the unit its reason gives it. */
@@ -153,6 +158,13 @@ function subjectName(unit: Unit, subject: bigint, pageShift: number): string | n
       return `${unit.toUpperCase()} ${hex(subject)}`;
     case "vm":
       return `VM ${hex(subject)}`;
+    case "parcel":
+      return `parcel ${hex(subject)}`;
+    case "capability":
+    case "object":
+      return `${unit} ${subject}`;
+    case "value":
+      return hex(subject);
     case "x1":
       return `x1 ${hex(subject)}`;
   }
@@ -192,14 +204,15 @@ function isShareLimit(refusal: Refusal): boolean {
 export function refusalSentence(verb: string, refusal: Refusal, pageShift: number): string {
   const by = kernelFunction(verb)?.name ?? verb;
   const report = reportRefusal(refusal, pageShift);
-  const answer = refusal.errno === null ? String(refusal.ret) : `-${refusal.errno}`;
+  const isErrno = refusal.errno !== null && refusal.errno === errnoName(refusal.ret);
+  const answer = refusal.errno === null ? String(refusal.ret) : `${isErrno ? "-" : ""}${refusal.errno}`;
   const head = isRefused(refusal) ? `refused with ${answer} by ${by}` : `answered with ${answer} by ${by}`;
   return report === null ? head : `${head}: ${report.check}`;
 }
 
 /** A check may also end a call that is fine: a host fault on what is mapped already, a poisoned page that counts as reclaimed. */
 function isRefused(refusal: Refusal): boolean {
-  return refusal.ret < 0 && refusal.reasonCode !== codes.REASON_HOST_MAPPED;
+  return (refusal.ret < 0 || refusal.errno !== null) && refusal.reasonCode !== codes.REASON_HOST_MAPPED;
 }
 
 const WRITE_FAILED = "a table could not be changed after all checks had passed";
@@ -242,6 +255,7 @@ const PANICS: ReadonlyMap<number, string> = new Map([
   [codes.PANIC_HOST_STAGE2_IDMAP, "the entry names another owner, but the page is the host's"],
   [codes.PANIC_HYP_POOL, "the page pool contradicts itself"],
   [codes.PANIC_PGTABLE_NULL_HOOK, "a guest table has no hook to free a detached table"],
+  [PANIC_CRITICAL_VCPU_FAULT, "HLOS took a fault that is neither handled nor passed on to it"],
 ]);
 
 /** `EL2 panicked in hyp_page_ref_dec (bug): the page has no reference to drop`. */

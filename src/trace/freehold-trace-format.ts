@@ -3,6 +3,7 @@
 // The format in words: docs/trace-format.md.
 
 import * as codes from "../../assembly/abi/codes.js";
+import { GUNYAH_FIRST } from "../../assembly/abi/gunyah.js";
 import { HOST_MEMCACHE_PUSH, HOST_MEMCACHE_PUSH_LOADED } from "../../assembly/abi/operations.js";
 import * as abi from "../../assembly/abi/trace.js";
 import { pageStateName } from "../machine/names.js";
@@ -55,6 +56,8 @@ const MAXIMA: Readonly<Record<ArgumentKind, bigint>> = {
   handle: 0xffffn,
   mask: 0x7fff_ffffn,
   index: 0xffff_ffffn,
+  capability: 0xffffn,
+  bits: 0xffff_ffffn,
   flag: 1n,
 };
 
@@ -91,10 +94,10 @@ function traceVerb(name: OperationName): TraceVerb {
   };
 }
 
-/** The verbs of a pKVM machine: all but those of the page-table library alone. */
+/** The verbs of a pKVM machine: all but those of the page-table library alone, and of Gunyah. */
 export const TRACE_VERBS: ReadonlyMap<string, TraceVerb> = new Map(
   (Object.keys(OPERATIONS) as OperationName[])
-    .filter((name) => !name.startsWith("pt_"))
+    .filter((name) => !name.startsWith("pt_") && OPERATIONS[name].code < GUNYAH_FIRST)
     .map((name) => [name, traceVerb(name)]),
 );
 
