@@ -16,6 +16,7 @@ export {
 export {
   ConfigError,
   resolveConfig,
+  type GunyahConfig,
   type HostConfig,
   type LoneTableConfig,
   type MachineConfig,
@@ -23,6 +24,8 @@ export {
   type Region,
   type ResolvedConfig,
 } from "./machine/config.js";
+export { resolveGunyahConfig, type GunyahMachineConfig } from "./machine/gunyah-config.js";
+export { decodeOwner, hypercallErrorName, ownerName, type Owner } from "./machine/gunyah-names.js";
 export {
   OPERATIONS,
   decodeOperation,
@@ -99,8 +102,8 @@ export {
   type WordedStep,
 } from "./machine/walk-in-words.js";
 export { findNamedValues, type NamedValue } from "./machine/log-values.js";
-export type { Leaf, PageRun, Table } from "./machine/dumps.js";
-export { INVARIANTS, type Violation } from "./machine/invariants.js";
+export type { Leaf, MappingRecord, OwnerRun, PageRun, Table } from "./machine/dumps.js";
+export { GUNYAH_INVARIANTS, INVARIANTS, type Violation } from "./machine/invariants.js";
 export { checkEffects, EFFECT_INVARIANTS, type EffectGeometry } from "./machine/effect-invariants.js";
 export { describeDescriptor, describeEffects } from "./machine/describe.js";
 export { panicSentence, refusalSentence, reportRefusal, type Refusal, type RefusalReport } from "./machine/reasons.js";

@@ -283,7 +283,8 @@ export function creationError(answer: number, config: ResolvedConfig): ConfigErr
     case CREATE_CARVEOUT:
       return new ConfigError("hyp_carveout: too small for EL2's tables and the host's table pool");
     case CREATE_POOL:
-      if (config.kind === "gunyah") return new ConfigError("table_pages, heap_bytes or memdb_bytes: too few to start HLOS");
+      if (config.kind === "gunyah")
+        return new ConfigError("table_pages, heap_bytes or memdb_bytes: too few to start HLOS");
       return new ConfigError("host_s2_pool_pages: too few to describe EL2's own memory");
     default:
       return new ConfigError(`the core refuses the configuration (${answer})`);

@@ -113,7 +113,7 @@ export interface MappingRecord {
 /** Who owns which memory, by Gunyah's ownership database. */
 export function listOwners(core: Core): OwnerRun[] {
   const runs: OwnerRun[] = [];
-  for (let from = 0n; ; ) {
+  for (let from = 0n; ;) {
     const records = core.exports.dumpOwners(from);
     if (records === 0) return runs;
     const view = window(core);

@@ -44,14 +44,7 @@ export interface VcpuStatus {
  * device or a VMM may answer and a vCPU may be blocked.
  */
 export type AbortResult =
-  | "mapped"
-  | "spurious"
-  | "injected"
-  | "retry"
-  | "emulated"
-  | "vmmio_read"
-  | "vmmio_write"
-  | "blocked";
+  "mapped" | "spurious" | "injected" | "retry" | "emulated" | "vmmio_read" | "vmmio_write" | "blocked";
 
 /**
  * One thing an operation did. Addresses and sizes are bytes; `vm` is a handle, 0 is the host; descriptors are raw 64-bit values.

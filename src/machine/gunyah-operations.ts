@@ -92,7 +92,10 @@ export const GUNYAH_OPERATIONS = {
     args: { type: FIRST, prev_type: SECOND, ...RANGE, object: C, prev_object: D },
   },
   memdb_lookup: { code: abi.MEMDB_LOOKUP, args: { addr: A } },
-  memdb_is_ownership_contiguous: { code: abi.MEMDB_IS_OWNERSHIP_CONTIGUOUS, args: { type: FIRST, ...RANGE, object: C } },
+  memdb_is_ownership_contiguous: {
+    code: abi.MEMDB_IS_OWNERSHIP_CONTIGUOUS,
+    args: { type: FIRST, ...RANGE, object: C },
+  },
   memdb_range_walk: { code: abi.MEMDB_RANGE_WALK, args: { type: FIRST, object: A, start: B, end: C } },
   gpt_insert: { code: abi.GPT_INSERT, args: { base: A, size: B, value: C } },
   gpt_update: { code: abi.GPT_UPDATE, args: { base: A, size: B, old_value: C, value: D } },

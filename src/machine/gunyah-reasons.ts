@@ -93,7 +93,10 @@ export const GUNYAH_REASONS: readonly (readonly [code: number, reason: Reason])[
   [abi.REASON_SYNC_FLAG, ["arguments", "none", noSync, "the operation is called FOUND, must be EXPECTED"]],
   [abi.REASON_NO_WRITE_ACCESS, ["extent", "object", accessName, "the extent (SUBJECT) has access FOUND, no W"]],
   [abi.REASON_DEVICE_EXTENT, ["extent", "object", null, "the extent (SUBJECT) is for device memory"]],
-  [abi.REASON_PARTIALLY_MAPPED, ["extent", "pa", null, "the parent maps only a part of the range, up to or from SUBJECT"]],
+  [
+    abi.REASON_PARTIALLY_MAPPED,
+    ["extent", "pa", null, "the parent maps only a part of the range, up to or from SUBJECT"],
+  ],
 
   [abi.REASON_ATTACHED, ["extent", "object", null, "SUBJECT is attached"]],
   [abi.REASON_NOT_ATTACHED, ["object", "object", null, "SUBJECT is not attached"]],

@@ -26,7 +26,8 @@ export interface RefusalReport {
   readonly check: string;
 }
 
-type Unit = "pfn" | "gfn" | "pa" | "ipa" | "vm" | "parcel" | "capability" | "object" | "value" | "esr" | "hpfar" | "x1" | "none";
+type Unit =
+  "pfn" | "gfn" | "pa" | "ipa" | "vm" | "parcel" | "capability" | "object" | "value" | "esr" | "hpfar" | "x1" | "none";
 
 /** How a check's expected and found are written. */
 type Words = (value: number) => string;

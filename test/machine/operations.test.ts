@@ -2,6 +2,8 @@
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import * as gunyah from "../../assembly/abi/gunyah.js";
+import * as resourceManager from "../../assembly/abi/gunyah-rm.js";
 import * as abi from "../../assembly/abi/operations.js";
 import {
   decodeOperation,
@@ -17,7 +19,7 @@ const view = () => new DataView(new ArrayBuffer(abi.OPERATION_SIZE));
 const names = Object.keys(OPERATIONS) as OperationName[];
 
 test("every opcode of the ABI has one name, spelled like its constant", () => {
-  const opcodes = Object.entries(abi).filter(
+  const opcodes = Object.entries({ ...abi, ...gunyah, ...resourceManager }).filter(
     ([name]) => name.toUpperCase() in OPERATIONS || name.toLowerCase() in OPERATIONS,
   );
 
@@ -61,6 +63,8 @@ const values: Record<Argument["kind"], fc.Arbitrary<number | bigint>> = {
   handle: fc.integer({ min: 0, max: 0xffff }),
   mask: fc.integer({ min: 0, max: 0x7fff_ffff }),
   index: fc.integer({ min: 0, max: 0xffff_ffff }),
+  capability: fc.integer({ min: 0, max: 0xffff }),
+  bits: fc.integer({ min: 0, max: 0xffff_ffff }),
   count: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
   flag: fc.integer({ min: 0, max: 1 }),
 };

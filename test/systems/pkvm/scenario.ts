@@ -102,7 +102,7 @@ function shareDescriptor(machine: Machine, pfn: bigint, bytes: number): void {
 export function makeVm(machine: Machine, options: VmOptions): number {
   const { area, memcache = 0 } = options;
   const config = machine.config;
-  if (config.kind === "page_table") throw new Error("a lone table has no VMs");
+  if (!("host_kvm_bytes" in config)) throw new Error("no machine with VMs of pKVM");
   const pa = (offset: bigint) => (area + offset) << BigInt(machine.pageShift);
   shareDescriptor(machine, area + AREA.kvm, config.host_kvm_bytes);
   shareDescriptor(machine, area + AREA.hostVcpu, config.host_vcpu_bytes);
