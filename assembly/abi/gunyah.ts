@@ -180,7 +180,8 @@ export const ADDRSPACE_CONFIGURE_VMMIO: i32 = 150; //   as; vbase, size, VMMIO_*
 export const MEMEXTENT_DONATE: i32 = 151; //       from, to; options, offset, size                               0x6061
 export const ADDRSPACE_ATTACH_VDEVICE: i32 = 152; //    as; vbase, size, device number                                0x6062
 export const VCPU_RUN: i32 = 153; //                    thread; answers the run state                                 0x6065
-export const VCPU_RUN_CHECK: i32 = 154; //              thread; answers the run state                                 0x6068
+export const VCPU_RUN_CHECK: i32 = 154; //              thread; answers the run state, with the address in
+//                                                      RESULT_EXPECTED (low half) and RESULT_FOUND (high half)       0x6068
 
 /** An abort that a VM takes to EL2: esr, spsr, far, hpfar; field vcpu: GUNYAH_ABORT_*. */
 export const GUNYAH_ABORT: i32 = 155;

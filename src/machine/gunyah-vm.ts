@@ -87,14 +87,20 @@ export interface RmAnswer {
   readonly outcome: Outcome;
 }
 
+/** Runs operations one after the other and gives the last one's outcome. */
+export type RunOperations = (operations: readonly Operation[]) => Outcome;
+
 /** One VM of a Gunyah machine, by its VMID. It need not exist. */
 export class GunyahVm {
   readonly machine: Machine;
   readonly vmid: number;
+  readonly #run: RunOperations;
 
-  constructor(machine: Machine, vmid: number) {
+  /** @param run default: on the machine, with effects recorded */
+  constructor(machine: Machine, vmid: number, run?: RunOperations) {
     this.machine = machine;
     this.vmid = vmid;
+    this.#run = run ?? ((operations) => machine.applyBatch(operations).at(-1) as Outcome);
   }
 
   /** Gives memory to one VM for good. Answers the handle. */
@@ -171,7 +177,7 @@ export class GunyahVm {
 
   /** Sends any message. */
   send(message: number, bytes: Uint8Array): RmAnswer {
-    return answerOf(this.machine.applyBatch(messageOperations(this.vmid, message, bytes)).at(-1) as Outcome);
+    return answerOf(this.#run(messageOperations(this.vmid, message, bytes)));
   }
 
   /**
@@ -224,7 +230,7 @@ export class GunyahVm {
   }
 
   #ask(operation: Operation): RmAnswer {
-    return answerOf(this.machine.apply(operation));
+    return answerOf(this.#run([operation]));
   }
 }
 

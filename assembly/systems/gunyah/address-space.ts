@@ -54,7 +54,7 @@ export class AddressSpace extends KernelObject {
   vmid: u32;
   /** Map, unmap and update are refused. */
   readOnly: bool;
-  /** A mapping was replaced by that of another page: records and table may differ since (invariant I3's exception). */
+  /** A record was applied where another one was: records and table may differ since (invariant I3's exception). */
   isOverwritten: bool;
   table: Stage2;
   /** Ranges whose faults go to a VMM, and those of virtual devices. */
@@ -78,7 +78,7 @@ export class Range {
 const SPACE_BYTES: usize = offsetof<AddressSpace>() + STAGE2_BYTES;
 const RANGE_BYTES: usize = offsetof<Range>();
 /** Most VMMIO ranges of an address space. */
-export const VMMIO_RANGES: u32 = 128;
+const VMMIO_RANGES: u32 = 128;
 
 // u32 per VMID: its address space.
 let spaces: usize = 0;

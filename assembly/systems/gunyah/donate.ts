@@ -24,7 +24,7 @@ import {
 import { pageMask } from "../../arch/geometry";
 import { Extent } from "./extent";
 import { synchronize } from "./extent-life";
-import { checkMemdbUpdate, memdbUpdate } from "./memdb";
+import { changeOwner, checkMemdbUpdate } from "./memdb";
 import { Partition } from "./object";
 import { deny } from "./refusal";
 import { checkTransfer, transfer } from "./transfer";
@@ -117,7 +117,7 @@ function move(
   if (refused == MEMDB_NOT_OWNER && synchronize()) refused = checkMemdbUpdate(pa, end - 1, from, fromType);
   if (refused == 0) refused = checkTransfer(x, y, pa, end);
   if (refused != 0) return refused;
-  memdbUpdate(pa, end - 1, to, toType, from, fromType);
+  changeOwner(pa, end - 1, to, toType, from, fromType);
   transfer(x, y, pa, end);
   return 0;
 }

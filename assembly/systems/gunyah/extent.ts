@@ -38,9 +38,9 @@ import {
   gptClear,
   isGptEmpty,
   NOTHING,
+  put,
   rangeIs,
   SLOT_BYTES,
-  write,
 } from "./gpt";
 import { isOwnershipContiguous, nextOwnedRun } from "./memdb";
 import { createObject, KernelObject, OBJECT_MEMEXTENT, Partition, STATE_INIT } from "./object";
@@ -58,6 +58,8 @@ export class Extent extends KernelObject {
   /** ROLE_*, and whose: a VMID or a parcel's handle. The resource manager sets both. */
   role: u32;
   label: u32;
+  /** Bytes that it owns: the ownership database's count. */
+  owned: u64;
   /** The extent it was derived from; a root extent's memory comes from its partition. */
   parent: Extent | null;
   firstChild: Extent | null;
@@ -185,7 +187,7 @@ export function isOwnedBy(me: Extent, pa: u64, size: u64): bool {
 
 /** The next run from `from` on, below `end`, that the extent owns: runStart and runEnd of memdb.ts. False if there is none. */
 export function nextOwn(me: Extent, from: u64, end: u64): bool {
-  return nextOwnedRun(me.id, MEMDB_EXTENT, from, end);
+  return me.owned != 0 && nextOwnedRun(me.id, MEMDB_EXTENT, from, end);
 }
 
 export function endOf(me: Extent): u64 {
@@ -278,18 +280,18 @@ export function setRecord(me: Extent, slot: u32, space: AddressSpace, pa: u64, e
   const at = slotAt(me, slot);
   store<u32>(at, changetype<usize>(space) as u32, SLOT_BYTES);
   if (me.kind == EXTENT_BASIC) store<u64>(at, value);
-  else write(at, me.heap, pa, end, MAPPING, value);
+  else put(at, me.heap, pa, end, MAPPING, value);
   if (recording) recordChange(space, slot, pa, end, value, true);
 }
 
-/** Removes what a slot says of [pa, end), which is one record; a slot that says nothing any more is free. */
+/** Removes what a slot says of [pa, end), which is one record; a slot that says nothing any more is free. canWriteSlot was asked. */
 export function removeRecord(me: Extent, slot: u32, pa: u64, end: u64): void {
   const at = slotAt(me, slot);
   if (recording) {
     readRecord(me, slot, pa, end);
     recordChange(slotSpace(me, slot) as AddressSpace, slot, pa, end, recordValue, false);
   }
-  if (me.kind == EXTENT_SPARSE) write(at, me.heap, pa, end, NOTHING, 0);
+  if (me.kind == EXTENT_SPARSE) put(at, me.heap, pa, end, NOTHING, 0);
   if (me.kind == EXTENT_BASIC || isGptEmpty(at)) store<u32>(at, 0, SLOT_BYTES);
 }
 

@@ -135,6 +135,8 @@ export function checkGptRange(base: u64, size: u64): i32 {
 
 /** Whether [start, end) can be written: the nodes that takes are there. */
 export function canWrite(root: usize, heap: Heap, start: u64, end: u64): bool {
+  seek(root, start, end);
+  if (isWhole(start, end)) return true;
   const nodes = nodesFor(root, ROOT_SHIFT, 0, start, end);
   return nodes == 0 || ensure(heap, NODE_BYTES, nodes);
 }
@@ -142,8 +144,63 @@ export function canWrite(root: usize, heap: Heap, start: u64, end: u64): bool {
 /** Writes [start, end), whatever is there. NOMEM, with nothing changed, if a node is missing. */
 export function write(root: usize, heap: Heap, start: u64, end: u64, kind: u32, value: u64): i32 {
   if (!canWrite(root, heap, start, end)) return denyMemory(heap);
-  writeSlot(root, heap, ROOT_SHIFT, 0, start, end, kind, value);
+  put(root, heap, start, end, kind, value);
   return 0;
+}
+
+/** The same; canWrite was asked. */
+export function put(root: usize, heap: Heap, start: u64, end: u64, kind: u32, value: u64): void {
+  seek(root, start, end);
+  if (isWhole(start, end)) writeWhole(heap, start, end, kind, value);
+  else writeSlot(root, heap, ROOT_SHIFT, 0, start, end, kind, value);
+}
+
+// The ordinary write is of whole slots of one node, and takes no new one. What the last seek ended at: the slot that holds all of
+// the range, the bits it covers, and the slots above it, from the root on.
+let holder: usize = 0;
+let holderShift: u64 = 0;
+let depth: usize = 0;
+const path: usize = memory.data(64, 8);
+
+function seek(root: usize, start: u64, end: u64): void {
+  let slot = root;
+  let shift = ROOT_SHIFT;
+  depth = 0;
+  while (kindOf(slot) == NODE) {
+    const below = shift - FANOUT_SHIFT;
+    if ((start ^ (end - 1)) >> below != 0) break;
+    store<u32>(path + (depth << 2), slot as u32);
+    depth++;
+    slot = child(nodeOf(slot), (start >> below) & (FANOUT - 1));
+    shift = below;
+  }
+  holder = slot;
+  holderShift = shift;
+}
+
+/** Whether the range is the holder itself, or some of the slots below it. */
+function isWhole(start: u64, end: u64): bool {
+  const shift = kindOf(holder) == NODE ? holderShift - FANOUT_SHIFT : holderShift;
+  return ((start | end) & (((1 as u64) << shift) - 1)) == 0;
+}
+
+function writeWhole(heap: Heap, start: u64, end: u64, kind: u32, value: u64): void {
+  if (kindOf(holder) == NODE) {
+    const shift = holderShift - FANOUT_SHIFT;
+    const size = (1 as u64) << shift;
+    let slot = child(nodeOf(holder), (start >> shift) & (FANOUT - 1));
+    for (let at = start; at < end; at += size) {
+      freeBelow(slot, heap);
+      setSlot(slot, kind, advance(kind, value, at - start), 0);
+      slot += SLOT_BYTES;
+    }
+    if (!mergeSlot(holder, heap, shift)) return;
+  } else {
+    setSlot(holder, kind, value, 0);
+  }
+  // A slot that is one value may make its node one value, and so on up.
+  let shift = holderShift;
+  while (depth > 0 && mergeSlot(load<u32>(path + (--depth << 2)) as usize, heap, shift)) shift += FANOUT_SHIFT;
 }
 
 /** Gives all nodes back. */
@@ -196,17 +253,18 @@ function splitSlot(slot: usize, heap: Heap, below: u64): void {
 }
 
 // A node whose slots say one thing becomes that one value: ranges that were split and given back are whole again.
-function mergeSlot(slot: usize, heap: Heap, below: u64): void {
+function mergeSlot(slot: usize, heap: Heap, below: u64): bool {
   const node = nodeOf(slot);
   const kind = kindOf(node);
-  if (kind == NODE) return;
+  if (kind == NODE) return false;
   const value = load<u64>(node);
   for (let i: u64 = 1; i < FANOUT; i++) {
     const at = child(node, i);
-    if (kindOf(at) != kind || load<u64>(at) != advance(kind, value, i << below)) return;
+    if (kindOf(at) != kind || load<u64>(at) != advance(kind, value, i << below)) return false;
   }
   release(heap, node, NODE_BYTES);
   setSlot(slot, kind, value, 0);
+  return true;
 }
 
 function freeBelow(slot: usize, heap: Heap): void {

@@ -36,7 +36,17 @@ import { donateChild, donateFromPartition, donateParent, donateSibling, donateTo
 import { configureDerived, configureExtent, createExtent, Extent } from "./extent";
 import { activateExtent, synchronize } from "./extent-life";
 import { createPartition } from "./machine";
-import { cleanRange, mapAll, mapPartial, unmapAll, unmapPartial, unmapWhole, updateAccess, updateAccessPartial, zeroRange } from "./mapping";
+import {
+  cleanRange,
+  mapAll,
+  mapPartial,
+  unmapAll,
+  unmapPartial,
+  unmapWhole,
+  updateAccess,
+  updateAccessPartial,
+  zeroRange,
+} from "./mapping";
 import {
   checkState,
   KernelObject,
@@ -413,7 +423,7 @@ export function vdeviceAttachPhys(caller: u32, me: u32, device: u64): i32 {
 
 // vCPUs.
 
-/** vcpu_run: what the vCPU waits for is done by now, but a fault is for good. */
+/** vcpu_run: what the vCPU waits for is done by now, but a fault is for good. Answers the run state. */
 export function vcpuRun(caller: u32, threadCap: u32): i32 {
   const refused = findVcpu(caller, threadCap);
   if (refused != 0) return refused;
@@ -422,10 +432,11 @@ export function vcpuRun(caller: u32, threadCap: u32): i32 {
   return answer(space.runState, 0, 0);
 }
 
-/** vcpu_run_check: why it does not run. */
+/** vcpu_run_check: why it does not run. Answers the run state, and the address that a VMM is to answer for. */
 export function vcpuRunCheck(caller: u32, threadCap: u32): i32 {
   const refused = findVcpu(caller, threadCap);
-  return refused != 0 ? refused : answer(space.runState, 0, 0);
+  if (refused != 0) return refused;
+  return answer(space.runState, space.runAddress as u32, (space.runAddress >> 32) as u32);
 }
 
 function findVcpu(caller: u32, threadCap: u32): i32 {

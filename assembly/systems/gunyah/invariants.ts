@@ -23,7 +23,7 @@ import {
 } from "./extent";
 import { isMemtypeAllowed } from "./mapping";
 import { findOwnerRun, memdbLookup, ownerObject, ownerType, runEnd, runStart } from "./memdb";
-import { KernelObject, OBJECT_MEMEXTENT, objectAt, objectsEnd } from "./object";
+import { KernelObject, OBJECT_MEMEXTENT, objectAt, objectsEnd, STATE_DYING } from "./object";
 import { countOf, decodeLeaf } from "./page-table";
 
 let wanted: u64 = 0;
@@ -129,15 +129,16 @@ function checkLeaf(leaf: u64, level: i32, ipa: u64): i32 {
   for (let at = pa; at < end; at = recordEnd) {
     if (memdbLookup(at) != 0 || ownerType != MEMDB_EXTENT) return violated(2, ipa, at, 0);
     findOwnerRun(at, end);
-    if (!hasSuchRecord(objectAt(ownerObject), at, runEnd, ipa + (at - pa), attributes)) return violated(2, ipa, at, leaf);
+    if (!hasSuchRecord(objectAt(ownerObject), at, runEnd, ipa + (at - pa), attributes))
+      return violated(2, ipa, at, leaf);
   }
   return 0;
 }
 
 /** Whether the owner has a record that this leaf comes of; recordEnd is where it ends. */
 function hasSuchRecord(owner: KernelObject | null, pa: u64, end: u64, ipa: u64, attributes: u32): bool {
-  if (owner == null) return false;
-  const me = changetype<Extent>(owner);
+  const me = heirOf(owner);
+  if (me == null) return false;
   for (let slot: u32 = 0; slot < SLOTS; slot++) {
     if (slotSpace(me, slot) != current) continue;
     readRecord(me, slot, pa, end);
@@ -145,6 +146,13 @@ function hasSuchRecord(owner: KernelObject | null, pa: u64, end: u64, ipa: u64, 
     if (recordAttributes(recordValue) == attributes) return true;
   }
   return false;
+}
+
+// Until a grace period has passed a dead extent still owns what is its parent's.
+function heirOf(owner: KernelObject | null): Extent | null {
+  let me: Extent | null = owner == null ? null : changetype<Extent>(owner);
+  while (me != null && me.state == STATE_DYING) me = me.parent;
+  return me;
 }
 
 // I3 and I4, along the records.

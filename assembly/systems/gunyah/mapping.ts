@@ -110,7 +110,7 @@ export function updateAccess(me: Extent, space: AddressSpace, ipa: u64, access: 
   if (me.kind != EXTENT_BASIC) return deny(ADDR_INVALID, REASON_SPARSE_UPDATE_ACCESS, ipa, 0, 0);
   readRecord(me, slot, me.base, endOf(me));
   const memtype = recordAttributes(recordValue) & ~(0x77 as u32);
-  return place(me, slot, space, me.base, endOf(me), packRecord(ipa, memtype | access));
+  return place(me, slot, space, me.base, endOf(me), packRecord(ipa, memtype | access), UPDATE);
 }
 
 /** memextent_update_access_partial: a BASIC extent has no parts, and of a SPARSE one the record is never found. */
@@ -184,7 +184,9 @@ function checkPart(me: Extent, ipa: u64, pa: u64, size: u64): i32 {
 }
 
 function checkMapping(me: Extent, space: AddressSpace, attributes: u32): i32 {
-  return checkAccess(me, attributes & 0x77) || checkMemtype(me, attributes >> MAP_MEMTYPE_SHIFT) || checkWritable(space);
+  return (
+    checkAccess(me, attributes & 0x77) || checkMemtype(me, attributes >> MAP_MEMTYPE_SHIFT) || checkWritable(space)
+  );
 }
 
 // User and kernel access within the extent's; and such as a descriptor can hold: one S2AP for both, and without XNX one XN.
@@ -234,7 +236,7 @@ function map(me: Extent, space: AddressSpace, ipa: u64, pa: u64, size: u64, attr
   }
   const slot = slotFor(me, space, pa, pa + size);
   if (slot == SLOTS) return deny(MEMEXTENT_MAPPINGS_FULL, REASON_MAPPINGS_FULL, ipa, 0, SLOTS);
-  return place(me, slot, space, pa, pa + size, packRecord(ipa, attributes));
+  return place(me, slot, space, pa, pa + size, packRecord(ipa, attributes), APPLY);
 }
 
 /** The first slot of this address space that has room for the record, else the first free one, else SLOTS. */
@@ -250,19 +252,19 @@ function matchingSlot(me: Extent, space: AddressSpace, ipa: u64, pa: u64, end: u
   return slot;
 }
 
-/** Makes a record and maps what is owned of it. */
-function place(me: Extent, slot: u32, space: AddressSpace, pa: u64, end: u64, value: u64): i32 {
+/** Makes a record (APPLY) or changes it (UPDATE), and maps what is owned of it. */
+function place(me: Extent, slot: u32, space: AddressSpace, pa: u64, end: u64, value: u64, change: i32): i32 {
   if (!canWriteSlot(me, slot, pa, end)) return denyMemory(me.heap);
   beginPlan(false);
-  let refused = eachOwned(me, space, pa, end, value, APPLY, true);
+  let refused = eachOwned(me, space, pa, end, value, change, true);
   if (refused == 0 && !planFits()) {
     beginPlan(true);
-    refused = eachOwned(me, space, pa, end, value, APPLY, true);
+    refused = eachOwned(me, space, pa, end, value, change, true);
     if (!planFits()) return denyTables();
   }
   if (refused != 0) return refused;
   setRecord(me, slot, space, pa, end, value);
-  return eachOwned(me, space, pa, end, value, APPLY, false);
+  return eachOwned(me, space, pa, end, value, change, false);
 }
 
 function unmap(me: Extent, space: AddressSpace, ipa: u64, pa: u64, end: u64): i32 {
@@ -281,17 +283,19 @@ function unmap(me: Extent, space: AddressSpace, ipa: u64, pa: u64, end: u64): i3
   return eachOwned(me, space, pa, end, ipa, WITHDRAW, false);
 }
 
-const APPLY: bool = true;
-const WITHDRAW: bool = false;
+const WITHDRAW: i32 = 0;
+const APPLY: i32 = 1;
+const UPDATE: i32 = 2;
 
 /** Does (or plans) something with every owned run of [pa, end), whose record begins with `value` at `pa`. */
-function eachOwned(me: Extent, space: AddressSpace, pa: u64, end: u64, value: u64, apply: bool, plan: bool): i32 {
+function eachOwned(me: Extent, space: AddressSpace, pa: u64, end: u64, value: u64, change: i32, plan: bool): i32 {
   for (let at = pa; nextOwn(me, at, end); at = runEnd) {
     const from = runStart;
     const part = value + (from - pa);
-    const refused = apply
-      ? applyRecord(space, part, from, runEnd, plan)
-      : withdrawRecord(space, part & RECORD_IPA, from, runEnd, plan);
+    const refused =
+      change == WITHDRAW
+        ? withdrawRecord(space, part & RECORD_IPA, from, runEnd, plan)
+        : applyRecord(space, part, from, runEnd, change == APPLY, plan);
     if (refused != 0) return refused;
   }
   return 0;

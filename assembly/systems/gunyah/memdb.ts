@@ -24,11 +24,11 @@ import {
   foundValue,
   GPT_LIMIT,
   NOTHING,
+  put,
   rangeIs,
   SLOT_BYTES,
-  write,
 } from "./gpt";
-import { objectAt } from "./object";
+import { objectAt, OBJECT_MEMEXTENT } from "./object";
 import { denyMemory, Heap } from "./partition";
 import { deny } from "./refusal";
 
@@ -51,10 +51,22 @@ export function memdbInsert(start: u64, end: u64, object: u32, type: u32): i32 {
 /** memdb_update: every byte must be (previous, previousType); all or nothing. MEMDB_NOT_OWNER, NOMEM. */
 export function memdbUpdate(start: u64, end: u64, object: u32, type: u32, previous: u32, previousType: u32): i32 {
   const refused = checkMemdbUpdate(start, end, previous, previousType);
-  if (refused != 0) return refused;
-  write(root, heap, start, end + 1, type, object);
+  if (refused == 0) changeOwner(start, end, object, type, previous, previousType);
+  return refused;
+}
+
+/** The same; checkMemdbUpdate was asked. */
+export function changeOwner(start: u64, end: u64, object: u32, type: u32, previous: u32, previousType: u32): void {
+  put(root, heap, start, end + 1, type, object);
+  if (previousType == MEMDB_EXTENT) count(previous, start - end - 1);
+  if (type == MEMDB_EXTENT) count(object, end - start + 1);
   if (recording) recordOwner(start, end, previous, previousType, object, type);
-  return 0;
+}
+
+// An extent knows how much it owns, so that nobody looks for the memory of one that owns nothing.
+function count(object: u32, bytes: u64): void {
+  const owner = objectAt(object);
+  if (owner != null && owner.type == OBJECT_MEMEXTENT) changetype<Extent>(owner).owned += bytes;
 }
 
 /** Whether memdbUpdate would succeed: then it will. */

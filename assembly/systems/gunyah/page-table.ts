@@ -93,7 +93,7 @@ export function limitTables(pages: u64): void {
 }
 
 /** Table pages that can be taken now. */
-export function tablesLeft(): u64 {
+function tablesLeft(): u64 {
   return min(pool.free as u64, load<u64>(allowance));
 }
 
@@ -171,7 +171,7 @@ export function decodeLeaf(leaf: u64): u32 {
 }
 
 /** pgtable_vm_map's checks of a range (4.1). */
-export function checkSpaceRange(ipa: u64, size: u64): i32 {
+function checkSpaceRange(ipa: u64, size: u64): i32 {
   if (ipa >= iaSize) return deny(ADDR_INVALID, REASON_SPACE_RANGE, ipa, iaBits, 0);
   if (size > iaSize - ipa) return deny(ADDR_OVERFLOW, REASON_SPACE_OVERFLOW, ipa, iaBits, 0);
   return ((ipa | size) & pageMask) == 0 ? 0 : deny(ARGUMENT_ALIGNMENT, REASON_PAGE_ALIGNMENT, ipa | size, 0, 0);
@@ -185,12 +185,8 @@ let delta: u64 = 0;
 let isRemoval: bool = false;
 let physical: u64 = 0;
 let physicalSize: u64 = 0;
-/** A mapping of something else was replaced since the flag was cleared. */
-export let replaced: bool = false;
-
-export function clearReplaced(): void {
-  replaced = false;
-}
+/** Whether the last mapRange came upon a leaf. */
+export let wasOccupied: bool = false;
 
 function beginMap(table: Stage2, ipa: u64, pa: u64, leaf: u64): void {
   current = table;
@@ -209,6 +205,7 @@ function beginRemoval(table: Stage2, pa: u64, size: u64): void {
 /** Maps [ipa, ipa + size) to `pa`. Range and table pages were checked. */
 export function mapRange(table: Stage2, ipa: u64, size: u64, pa: u64, leaf: u64): void {
   beginMap(table, ipa, pa, leaf);
+  wasOccupied = false;
   changeRoot(ipa, size);
 }
 
@@ -266,15 +263,15 @@ function isAligned(level: i32, base: u64): bool {
 function mapEntry(page: usize, entry: usize, level: i32, from: u64, to: u64): void {
   const before = load<u64>(entry);
   if (isTable(before, level)) {
-    descend(entry, level, from, to);
+    descend(page, entry, level, from, to);
     return;
   }
   if (isValid(before)) {
+    wasOccupied = true;
     if (isAlready(before, level, from)) return;
-    if (outputAddress(before) != outputAddress(leafFor(level, from & ~(granuleSize(level) - 1)))) replaced = true;
     if (!isCovered(level, from, to)) {
       splitBlock(page, entry, level, from);
-      descend(entry, level, from, to);
+      descend(page, entry, level, from, to);
       return;
     }
     if (isInPlace(before, level, from)) {
@@ -289,7 +286,7 @@ function mapEntry(page: usize, entry: usize, level: i32, from: u64, to: u64): vo
     return;
   }
   setEntry(current, entry, page, level, from, addressField(pfnToPa(pfnOf(takeTable()))) | TABLE);
-  descend(entry, level, from, to);
+  descend(page, entry, level, from, to);
 }
 
 /** Only S2AP and XN differ. */
@@ -305,11 +302,19 @@ function breakEntry(entry: usize, level: i32, ipa: u64, before: u64): void {
   if (recording) record(EFFECT_TLBI_STAGE1, 0, current.vmid, 0, 0, 0, 0);
 }
 
-function descend(entry: usize, level: i32, from: u64, to: u64): void {
+// A table that is left without entries goes: its page is free when the TLB was told.
+function descend(page: usize, entry: usize, level: i32, from: u64, to: u64): void {
   const child = childPage(load<u64>(entry));
   const base = from & ~(granuleSize(level) - 1);
   changeTable(child, frameOf(child), level + 1, base, from, to);
-  updateCount(entry, level, base, child);
+  if (!isEmptyTable(child)) {
+    updateCount(entry, level, base, child);
+    return;
+  }
+  setEntry(current, entry, page, level, base, 0);
+  flushTablePointer(current, base);
+  if (level == 2) forgetLeafTable(current, base);
+  freeTablePage(current, child);
 }
 
 // The count is software's; the hardware ignores bits 11:2 of a table descriptor, so no TLB is concerned.
@@ -350,8 +355,7 @@ function removeEntry(page: usize, entry: usize, level: i32, from: u64, to: u64):
   const before = load<u64>(entry);
   if (!isValid(before)) return;
   if (isTable(before, level)) {
-    descend(entry, level, from, to);
-    freeIfEmpty(page, entry, level, from);
+    descend(page, entry, level, from, to);
     return;
   }
   const overlap = overlapOf(before, level, from, to);
@@ -362,8 +366,7 @@ function removeEntry(page: usize, entry: usize, level: i32, from: u64, to: u64):
     return;
   }
   splitBlock(page, entry, level, from);
-  descend(entry, level, from, to);
-  freeIfEmpty(page, entry, level, from);
+  descend(page, entry, level, from, to);
 }
 
 /** Bytes of a leaf's part [from, to) that lead to the memory to be unmapped. */
@@ -372,16 +375,6 @@ function overlapOf(leaf: u64, level: i32, from: u64, to: u64): u64 {
   const first = max(start, physical);
   const last = min(start + (to - from), physical + physicalSize);
   return last > first ? last - first : 0;
-}
-
-function freeIfEmpty(page: usize, entry: usize, level: i32, from: u64): void {
-  const child = childPage(load<u64>(entry));
-  if (!isEmptyTable(child)) return;
-  const base = from & ~(granuleSize(level) - 1);
-  setEntry(current, entry, page, level, base, 0);
-  flushTablePointer(current, base);
-  if (level == 2) forgetLeafTable(current, base);
-  freeTablePage(current, child);
 }
 
 // Planning. First by a bound that is cheap and nearly always enough, then exactly.
@@ -458,7 +451,7 @@ function planEntry(descriptor: u64, level: i32, from: u64, to: u64): void {
 
 function planNewTable(block: u64, level: i32, from: u64, to: u64): void {
   const tag = (((from >> levelShift(level)) << 16) | ((current.vmid as u64) << 4) | (level as u64)) + 1;
-  const line = planned + (((tag ^ (tag >> 16) ^ (tag >> 25)) & ((PLANNED - 1) as u64)) << 3) as usize;
+  const line = (planned + (((tag ^ (tag >> 16) ^ (tag >> 25)) & ((PLANNED - 1) as u64)) << 3)) as usize;
   if (load<u64>(line) != tag) {
     store<u64>(line, tag);
     needed++;

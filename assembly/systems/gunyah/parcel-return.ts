@@ -102,6 +102,7 @@ export function releaseMember(parcel: Parcel, vm: RmVm, member: Member, sanitize
   dropIpas(member);
   member.mapped = false;
   member.shared = false;
+  member.turn = 0;
   if (sanitize) parcel.sanitizeReclaim = true;
   if (--parcel.shareCount == 0) parcel.state = PARCEL_SHARING;
   if (recording) recordParcel(parcel, before);

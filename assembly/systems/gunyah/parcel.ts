@@ -21,6 +21,7 @@ import {
 import { reserve } from "../../memory/heap";
 import { record, recording } from "../../memory/journal";
 import { deleteExtent, Extent } from "./extent";
+import { synchronize } from "./extent-life";
 import { allocate, enlarge, release } from "./rm-memory";
 import { vmRecord } from "./rm-vm";
 
@@ -173,6 +174,8 @@ export function deleteParcel(parcel: Parcel): void {
   release(parcel.attributes, (parcel.attributeCount as usize) * ATTRIBUTE_ENTRY);
   release(parcel.regions, (parcel.regionRoom as usize) * REGION_BYTES);
   deleteExtent(parcel.extent);
+  // The resource manager is an event loop: before its next message a grace period has passed.
+  synchronize();
   vmRecord(parcel.owner).parcels--;
   if (recording) record(EFFECT_PARCEL, 0, parcel.owner, parcel.handle, before, 0, 0);
   release(changetype<usize>(parcel), PARCEL_BYTES);

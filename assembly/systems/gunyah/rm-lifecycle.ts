@@ -48,6 +48,7 @@ import { record, recording } from "../../memory/journal";
 import { AddressSpace, destroyAddressSpace } from "./address-space";
 import { answer } from "./answer";
 import { deleteExtent, Extent } from "./extent";
+import { synchronize } from "./extent-life";
 import { openIpaSpace } from "./ipa-allocator";
 import { createAddressSpace } from "./machine";
 import {
@@ -188,6 +189,7 @@ function destroyVm(vm: RmVm): void {
   if (vm.space != null) destroyAddressSpace(vm.space as AddressSpace);
   if (vm.ownedDdr != null) deleteExtent(vm.ownedDdr as Extent);
   if (vm.ownedDevice != null) deleteExtent(vm.ownedDevice as Extent);
+  synchronize();
   forgetIpas(vm);
   vm.ownedDdr = null;
   vm.ownedDevice = null;

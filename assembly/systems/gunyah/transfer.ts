@@ -12,18 +12,27 @@
 
 import { DENIED, REASON_READ_ONLY_SPACE } from "../../abi/gunyah";
 import { AddressSpace } from "./address-space";
-import { Extent, hasRecord, readRecord, RECORD_IPA, recordAttributes, recordEnd, recordValue, SLOTS, slotSpace } from "./extent";
+import {
+  Extent,
+  hasRecord,
+  readRecord,
+  RECORD_IPA,
+  recordAttributes,
+  recordEnd,
+  recordValue,
+  SLOTS,
+  slotSpace,
+} from "./extent";
 import {
   beginPlan,
-  clearReplaced,
   denyTables,
   encodeLeaf,
   mapRange,
   planFits,
   planMap,
   planUnmap,
-  replaced,
   unmapRange,
+  wasOccupied,
 } from "./page-table";
 import { deny } from "./refusal";
 
@@ -98,7 +107,7 @@ function runStep(pa: u64, stop: u64): i32 {
     if (refused != 0) return refused;
     if (load<u32>(y, 8) == 0) continue;
     const same = counterpart(y, step);
-    if (same == 0 || load<u64>(same) != load<u64>(y)) refused = apply(y, pa, stop);
+    if (same == 0 || load<u64>(same) != load<u64>(y)) refused = apply(y, pa, stop, same == 0);
     if (refused != 0) return refused;
   }
   return 0;
@@ -117,22 +126,22 @@ function withdraw(entry: usize, pa: u64, stop: u64): i32 {
   return unmapRecord(changetype<AddressSpace>(load<u32>(entry, 8) as usize), load<u64>(entry), pa, stop);
 }
 
-function apply(entry: usize, pa: u64, stop: u64): i32 {
-  return mapRecord(changetype<AddressSpace>(load<u32>(entry, 8) as usize), load<u64>(entry), pa, stop);
+function apply(entry: usize, pa: u64, stop: u64, isNew: bool): i32 {
+  return mapRecord(changetype<AddressSpace>(load<u32>(entry, 8) as usize), load<u64>(entry), pa, stop, isNew);
 }
 
 // One record on owned memory: planned or made.
 
-function mapRecord(space: AddressSpace, value: u64, pa: u64, stop: u64): i32 {
+// `isNew`: the record does not take the place of one for the same address, so that a leaf that is there is another record's.
+function mapRecord(space: AddressSpace, value: u64, pa: u64, stop: u64, isNew: bool): i32 {
   const leaf = encodeLeaf(recordAttributes(value));
   const ipa = value & RECORD_IPA;
   if (isPlanning) {
     if (space.readOnly) return deny(DENIED, REASON_READ_ONLY_SPACE, ipa, 0, space.vmid);
     return planMap(space.table, ipa, stop - pa, pa, leaf);
   }
-  clearReplaced();
   mapRange(space.table, ipa, stop - pa, pa, leaf);
-  if (replaced) space.isOverwritten = true;
+  if (isNew && wasOccupied) space.isOverwritten = true;
   return 0;
 }
 
@@ -148,9 +157,9 @@ function unmapRecord(space: AddressSpace, value: u64, pa: u64, stop: u64): i32 {
 }
 
 /** addrspace_map of one record where memory is owned: [pa, stop). With `plan` it is only added to the plan. */
-export function applyRecord(space: AddressSpace, value: u64, pa: u64, stop: u64, plan: bool): i32 {
+export function applyRecord(space: AddressSpace, value: u64, pa: u64, stop: u64, isNew: bool, plan: bool): i32 {
   isPlanning = plan;
-  return mapRecord(space, value, pa, stop);
+  return mapRecord(space, value, pa, stop, isNew);
 }
 
 /** addrspace_unmap of one record, the same way. */

@@ -122,11 +122,15 @@ test("2.2: bits that must be zero are checked before capabilities", () => {
   expect(hyp.result({ op: "addrspace_map", ...call, map_attrs: 8, map_flags: 0 })).toBe("ARGUMENT_INVALID");
   expect(hyp.result({ op: "addrspace_map", ...call, map_attrs: 0, map_flags: 2 })).toBe("ARGUMENT_INVALID");
   expect(hyp.result({ op: "addrspace_unmap", ...call, map_flags: 4 })).toBe("ARGUMENT_INVALID");
-  expect(hyp.result({ op: "addrspace_update_access", ...call, access_attrs: 8, map_flags: 0 })).toBe("ARGUMENT_INVALID");
+  expect(hyp.result({ op: "addrspace_update_access", ...call, access_attrs: 8, map_flags: 0 })).toBe(
+    "ARGUMENT_INVALID",
+  );
   expect(hyp.result({ op: "memextent_donate", from: 4000, to: 4000, options: 0x100n, offset: 0n, size: 0n })).toBe(
     "ARGUMENT_INVALID",
   );
-  expect(hyp.result({ op: "memextent_modify", me: 4000, flags: 0x100n, offset: 0n, size: 0n })).toBe("ARGUMENT_INVALID");
+  expect(hyp.result({ op: "memextent_modify", me: 4000, flags: 0x100n, offset: 0n, size: 0n })).toBe(
+    "ARGUMENT_INVALID",
+  );
   expect(hyp.result({ op: "addrspace_map", ...call, map_attrs: 0, map_flags: 0 })).toBe("CSPACE_CAP_NULL");
 });
 
@@ -134,8 +138,7 @@ test("a capability space that is full: 54", () => {
   const cspace = hyp.create("cspace");
   hyp.must({ op: "cspace_configure", cspace, max_caps: 1n });
   hyp.must({ op: "object_activate", cap: cspace });
-  const create = () =>
-    hyp.result({ op: "partition_create_memextent", partition: abi.CAP_ROOT_PARTITION, cspace });
+  const create = () => hyp.result({ op: "partition_create_memextent", partition: abi.CAP_ROOT_PARTITION, cspace });
   expect([create(), create()]).toEqual(["OK", "CSPACE_FULL"]);
 });
 
@@ -178,7 +181,13 @@ test("HLOS holds no capability; a VM's calls are made with the capability space 
   hyp.must({ op: "cspace_attach_thread", cspace, thread });
   hyp.must({ op: "addrspace_attach_thread", as: hyp.space(0x80), thread });
   hyp.must({ op: "object_activate", cap: thread });
-  const me = hyp.answer({ op: "cspace_copy_cap_from", cspace: RM, cap: abi.CAP_PARENT_DDR, to: BigInt(cspace), rights: 1n });
+  const me = hyp.answer({
+    op: "cspace_copy_cap_from",
+    cspace: RM,
+    cap: abi.CAP_PARENT_DDR,
+    to: BigInt(cspace),
+    rights: 1n,
+  });
   expect(hyp.result({ ...call, vm: 0x80, me: Number(me) })).toBe("OK");
   // Attached threads are not attached again.
   expect(hyp.result({ op: "cspace_attach_thread", cspace, thread })).toBe("OBJECT_STATE");

@@ -51,14 +51,16 @@ export class Hypervisor {
     this.machine = machine;
   }
 
-  static async boot(config: { table_pages?: number; heap_bytes?: number; memdb_bytes?: number } = {}): Promise<Hypervisor> {
+  static async boot(
+    config: { table_pages?: number; heap_bytes?: number; memdb_bytes?: number } = {},
+  ): Promise<Hypervisor> {
     const regions = [{ base: RAM, size: RAM_SIZE }];
     return new Hypervisor(await Machine.createGunyah({ regions, ...config }));
   }
 
   /** A call by the resource manager, unless it names another caller. */
   call(call: Call): Outcome {
-    return this.machine.apply({ vm: abi.VMID_RM, ...call } as Operation);
+    return this.machine.apply({ vm: abi.VMID_RM, ...call });
   }
 
   /** The name of the error, or OK. */
@@ -171,7 +173,7 @@ export class Hypervisor {
   ramExtent(base: bigint, size: bigint, attrs: bigint = extentAttributes(RWX, "sparse")): Cap {
     this.toPartition(base, size);
     const me = this.extent(base, size, attrs);
-    const isSparse = (attrs >> BigInt(abi.EXTENT_TYPE_SHIFT)) === BigInt(abi.EXTENT_SPARSE);
+    const isSparse = attrs >> BigInt(abi.EXTENT_TYPE_SHIFT) === BigInt(abi.EXTENT_SPARSE);
     if (isSparse) expectOk(this.donate("child", abi.CAP_ROOT_PARTITION, me, 0n, size));
     return me;
   }

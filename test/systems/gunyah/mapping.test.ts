@@ -2,7 +2,20 @@
 
 import { beforeEach, describe, expect, test } from "vitest";
 import * as abi from "../../../assembly/abi/gunyah.js";
-import { extentAttributes, Hypervisor, PAGE, R, RAM, RAM_SIZE, resultOf, RW, RWX, RX, WB, type Cap } from "./hypervisor.js";
+import {
+  extentAttributes,
+  Hypervisor,
+  PAGE,
+  R,
+  RAM,
+  RAM_SIZE,
+  resultOf,
+  RW,
+  RWX,
+  RX,
+  WB,
+  type Cap,
+} from "./hypervisor.js";
 
 const AS = 0x80;
 const IPA = 0x4000_0000n;
@@ -88,14 +101,26 @@ describe("3.3 facts", () => {
     hyp.map(hyp.space(0x81), me, IPA, { part });
     const results = [0n, 1n, 2n, 3n].map((i) => resultOf(hyp.map(as, me, IPA + i * PAGE, { part })));
     expect(results).toEqual(["OK", "OK", "OK", "MEMEXTENT_MAPPINGS_FULL"]);
-    expect([0n, 1n, 2n, 3n].map((i) => hyp.at(AS, IPA + i * PAGE))).toEqual([...Array<string>(3).fill("0x80000000 RW"), "-"]);
+    expect([0n, 1n, 2n, 3n].map((i) => hyp.at(AS, IPA + i * PAGE))).toEqual([
+      ...Array<string>(3).fill("0x80000000 RW"),
+      "-",
+    ]);
   });
 
   test("other memory of the extent shares the slot", () => {
     for (let page = 0n; page < 8n; page++) {
-      expect(resultOf(hyp.map(as, me, IPA + page * 0x10_0000n, { part: { offset: page * PAGE, size: PAGE } }))).toBe("OK");
+      expect(resultOf(hyp.map(as, me, IPA + page * 0x10_0000n, { part: { offset: page * PAGE, size: PAGE } }))).toBe(
+        "OK",
+      );
     }
-    expect(new Set(hyp.machine.records().filter(({ vm }) => vm === AS).map(({ slot }) => slot))).toEqual(new Set([0]));
+    expect(
+      new Set(
+        hyp.machine
+          .records()
+          .filter(({ vm }) => vm === AS)
+          .map(({ slot }) => slot),
+      ),
+    ).toEqual(new Set([0]));
   });
 
   test("whatever is at the address is replaced; giving the first page away leaves the second, its return replaces that", () => {
@@ -192,7 +217,7 @@ describe("3.4 modify", () => {
   const NO_SYNC = 1n << 31n;
   const modify = (flags: bigint, offset = 0n, size = PAGE, extent = me) =>
     hyp.result({ op: "memextent_modify", me: extent, flags, offset, size });
-  const fill = (pa: bigint) => hyp.machine.writeMemory(pa, new Uint8Array(4096).fill(0xaa));
+  const fill = (pa: bigint) => hyp.machine.writePage(pa, new Uint8Array(4096).fill(0xaa));
 
   test("unmap_all drops every record in every space and all slots are free again (10.1, d2e92c5)", () => {
     const part = { offset: 0n, size: PAGE };

@@ -3,7 +3,8 @@
 
 import { beforeEach, describe, expect, test } from "vitest";
 import * as abi from "../../../assembly/abi/gunyah.js";
-import { Hypervisor } from "./hypervisor.js";
+import { resolveGunyahConfig } from "../../../src/machine/gunyah-config.js";
+import { Hypervisor, RAM, RAM_SIZE } from "./hypervisor.js";
 
 const TRACE = abi.MEMDB_TRACE;
 const PARTITION = abi.MEMDB_PARTITION;
@@ -201,7 +202,10 @@ describe("section 11, the host program", () => {
     update(BASE + 0x1800n, BASE + 0x1fffn, C, B);
     update(BASE, BASE + 0x7ffn, A, C);
     update(BASE + 0x1800n, BASE + 0x1fffn, B, C);
-    expect([isContiguous(BASE, BASE + 0xfffn, A), isContiguous(BASE + 0x1000n, BASE + 0x1fffn, B)]).toEqual([true, true]);
+    expect([isContiguous(BASE, BASE + 0xfffn, A), isContiguous(BASE + 0x1000n, BASE + 0x1fffn, B)]).toEqual([
+      true,
+      true,
+    ]);
   });
 
   test("5: contiguity is true for one range and false for the other", () => {
@@ -271,10 +275,9 @@ describe("section 11, the host program", () => {
 });
 
 test("at boot all memory is HLOS's but the hypervisor's own; nothing else is known", () => {
-  const { hyp_carveout: carveout, regions } = hyp.machine.config as { hyp_carveout: { base: bigint }; regions: { base: bigint }[] };
-  const first = regions[0]?.base ?? 0n;
+  const { hyp_carveout: carveout } = resolveGunyahConfig({ regions: [{ base: RAM, size: RAM_SIZE }] });
   expect(hyp.machine.owners().map(({ pa, owner: { type, role, label } }) => [pa, type, role, label])).toEqual([
-    [first, "extent", "owned", abi.VMID_HLOS],
+    [RAM, "extent", "owned", abi.VMID_HLOS],
     [carveout.base, "partition", null, 0],
   ]);
 });

@@ -129,8 +129,7 @@ function areCompatible(earlier: string, later: string): boolean {
   const isListed = (check: string) => /^(2 SGL|12|14|16)/.test(check);
   // Two lists of addresses cannot be broken in two ways at once.
   if (isListed(earlier) && isListed(later)) return false;
-  // A partial accept is no longer possible for who cannot accept at all, or has done so.
-  if (later.startsWith("10") && /^(8|9)/.test(earlier)) return true;
+  // A partial accept is no longer possible for who has accepted already.
   if (earlier.startsWith("9 already") && later.startsWith("10")) return false;
   return !(earlier.startsWith("10") && (isListed(later) || /^(13)/.test(later)));
 }

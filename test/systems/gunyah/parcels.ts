@@ -48,6 +48,12 @@ export interface Leaf {
   readonly memattr: number;
 }
 
+/** A leaf with the addresses that it maps. */
+export interface Mapping extends Leaf {
+  readonly ipa: bigint;
+  readonly size: bigint;
+}
+
 export class Board {
   readonly machine: Machine;
   readonly hlos: GunyahVm;
@@ -69,7 +75,7 @@ export class Board {
     board.must(board.hlos.allocVm(A));
     board.must(board.hlos.allocVm(B));
     // Their buffers are there: what a test takes away later is not missed by a message.
-    for (const vm of [board.hlos, board.a, board.b]) vm.release(0);
+    for (const vmid of [HLOS, A, B, NO_VM]) board.vm(vmid).release(0);
     board.#initial = board.machine.snapshot();
     return board;
   }
@@ -137,10 +143,15 @@ export class Board {
   leaf(vmid: number, ipa: bigint): Leaf | null {
     const found = this.machine.leaf(vmid === HLOS ? "host" : vmid, ipa);
     if (found === null || (found.descriptor & 1n) === 0n) return null;
-    const { descriptor } = found;
-    const rights = ((descriptor >> 6n) & 1n ? 4 : 0) | ((descriptor >> 7n) & 1n ? 2 : 0) | (((descriptor >> 53n) & 3n) === 0n ? 1 : 0);
-    const pa = (descriptor & 0xffff_ffff_f000n) + (ipa - found.ipa);
-    return { pa, rights: rightsName(rights), memattr: Number((descriptor >> 2n) & 15n) };
+    const leaf = decodeLeaf(found.descriptor);
+    return { ...leaf, pa: leaf.pa + (ipa - found.ipa) };
+  }
+
+  /** What a VM's stage 2 maps: from where, how much, to what. */
+  mappings(vmid: number): Mapping[] {
+    return this.machine.leaves(vmid === HLOS ? "host" : vmid).map(({ ipa, level, descriptor }) => {
+      return { ipa, size: BLOCK_SIZES[level] as bigint, ...decodeLeaf(descriptor) };
+    });
   }
 
   /** `-`, or the rights with which a VM reaches the page it should: `RWX`. */
@@ -161,29 +172,36 @@ export class Board {
   }
 
   /** What a VM's stage 2 maps, in the longest runs: whether by blocks or by pages is not seen. */
-  #mappings(vmid: number): string[] {
-    const runs: { ipa: bigint; end: bigint; leaf: bigint }[] = [];
-    for (const { ipa, level, descriptor } of this.machine.leaves(vmid === HLOS ? "host" : vmid)) {
-      const leaf = descriptor & ~2n;
-      const size = BLOCK_SIZES[level] as bigint;
+  #runs(vmid: number): string[] {
+    const runs: { ipa: bigint; end: bigint; pa: bigint; how: string }[] = [];
+    for (const { ipa, size, pa, rights, memattr } of this.mappings(vmid)) {
+      const how = `${rights} ${memattr}`;
       const last = runs.at(-1);
-      if (last !== undefined && last.end === ipa && last.leaf + (ipa - last.ipa) === leaf) last.end += size;
-      else runs.push({ ipa, end: ipa + size, leaf });
+      if (last?.end === ipa && last.pa + (ipa - last.ipa) === pa && last.how === how) last.end += size;
+      else runs.push({ ipa, end: ipa + size, pa, how });
     }
-    return runs.map(({ ipa, end, leaf }) => `${vmid} ${ipa.toString(16)} ${end.toString(16)} ${leaf.toString(16)}`);
+    const hex = (value: bigint) => value.toString(16);
+    return runs.map(({ ipa, end, pa, how }) => `${vmid} ${hex(ipa)}-${hex(end)} ${hex(pa)} ${how}`);
   }
 
   /** Everything that a verb which fails must leave alone: owners, leaves and tables, books, contents of the first pages. */
   state(): string {
     const lines: string[] = [];
     for (const vmid of [HLOS, A, B]) {
-      lines.push(...this.#mappings(vmid));
+      lines.push(...this.#runs(vmid));
     }
     for (let index = 0; index < 64; index++) lines.push(`${this.owner(page(index))} ${this.read(page(index))}`);
     lines.push(`${this.owner(DEVICE)} ${this.owner(DEVICE + PAGE)}`);
     for (const parcel of this.parcels()) lines.push(JSON.stringify(parcel, (_, value: unknown) => (typeof value === "bigint" ? value.toString() : value)));
     return lines.join("\n");
   }
+}
+
+function decodeLeaf(descriptor: bigint): Leaf {
+  const bit = (at: bigint) => Number((descriptor >> at) & 1n);
+  const isExecutable = ((descriptor >> 53n) & 3n) === 0n;
+  const rights = (bit(6n) * abi.RIGHT_R) | (bit(7n) * abi.RIGHT_W) | (isExecutable ? abi.RIGHT_X : 0);
+  return { pa: descriptor & 0xffff_ffff_f000n, rights: rightsName(rights), memattr: Number((descriptor >> 2n) & 15n) };
 }
 
 const BLOCK_SIZES = [0n, 1n << 30n, 1n << 21n, 1n << 12n];
