@@ -17,7 +17,6 @@ import { pageOf } from "./memory/regions";
 import { refcount } from "./memory/vmemmap";
 import { limitReached, panicked } from "./memory/verdict";
 import { vmSummaryAt } from "./systems/kvm/vm";
-import { checkInvariants as check } from "./systems/pkvm/invariants";
 import { findVcpu, findVm, maxVms, vcpuSummary, vmAt, vmSummary } from "./systems/pkvm/vm";
 
 export { beginRestore, configWindow, finishRestore, snapshotBase, snapshotSize } from "./batch/machine";
@@ -57,7 +56,9 @@ export {
   pagePointer,
   wordOf as pageWord,
 } from "./batch/dump";
-export { violationExpected, violationFound, violationSubject } from "./systems/pkvm/invariants";
+export { dumpIpas, dumpMembers, dumpParcels, dumpRegions, gunyahOwner, rmVmInfo } from "./batch/gunyah-rm-dump";
+export { checkInvariants, violationExpected, violationFound, violationSubject } from "./batch/invariants";
+export { dumpOwners, dumpRecords, heapUsed } from "./batch/gunyah-dump";
 export {
   tracefsConfig,
   tracefsEndInput,
@@ -197,11 +198,6 @@ export function vcpuInfo(handle: u32, index: u32): u64 {
   if (vm == null) return 0;
   const vcpu = findVcpu(vm, index);
   return vcpu == null ? 0 : vcpuSummary(vcpu) | ((vcpu.hostListLength as u64) << 32);
-}
-
-/** Checks the isolation invariants of a pKVM host whose bit is set: 0, or the number of the first one violated. */
-export function checkInvariants(wanted: u64): i32 {
-  return isPkvm ? check(wanted) : 0;
 }
 
 /** Start level | root pages << 8: the geometry the configuration led to. */

@@ -3,6 +3,8 @@
 import { Command, InvalidArgumentError } from "commander";
 import { CTwin } from "./c/process.js";
 import { Freehold } from "./freehold.js";
+import { measureGunyah } from "./gunyah.js";
+import { gunyahWorkloads } from "./gunyah-definitions.js";
 import { measure, type Rates, type Variant } from "./harness.js";
 import { JavaScriptTwin } from "./js/twin.js";
 import { measureLargeMachine } from "./large-machine.js";
@@ -48,6 +50,13 @@ const measurements: readonly Measurement[] = [
       return [await measureWalks(workload, { seconds, repeats: rounds })];
     },
   })),
+  ...gunyahWorkloads.map((workload) => ({
+    ids: [workload.id],
+    family: "gunyah",
+    run: async (_: readonly Variant[], { seconds, rounds }: Options) => {
+      return [await measureGunyah(workload, { seconds, repeats: rounds })];
+    },
+  })),
   ...traces.map((trace) => ({
     ids: [trace.id, `${trace.id}-growth`],
     run: (_: readonly Variant[], { megabytes, rounds }: Options) => measureReplay(trace, megabytes * 1e6, rounds),
@@ -64,7 +73,7 @@ async function main(): Promise<void> {
     .description("Measures the workloads beside plain C and plain JavaScript in one interleaved run.")
     .argument(
       "[id...]",
-      "what to measure, for example W1n T1-tracefs; a family by its beginning (T1) or name (walk); all if left out",
+      "what to measure, for example W1n T1-tracefs; a family by its beginning (T1) or name (walk, gunyah); all if left out",
     )
     .option(
       "--json",

@@ -17,6 +17,7 @@ export {
   ConfigError,
   resolveConfig,
   resolveKvmConfig,
+  type GunyahConfig,
   type HostConfig,
   type KvmConfig,
   type KvmHostConfig,
@@ -26,6 +27,8 @@ export {
   type Region,
   type ResolvedConfig,
 } from "./machine/config.js";
+export { resolveGunyahConfig, type GunyahMachineConfig } from "./machine/gunyah-config.js";
+export { decodeOwner, hypercallErrorName, ownerName, type Owner } from "./machine/gunyah-names.js";
 export {
   OPERATIONS,
   decodeOperation,
@@ -103,8 +106,8 @@ export {
   type WordedStep,
 } from "./machine/walk-in-words.js";
 export { findNamedValues, type NamedValue } from "./machine/log-values.js";
-export type { Leaf, PageRun, Table } from "./machine/dumps.js";
-export { INVARIANTS, type Violation } from "./machine/invariants.js";
+export type { Leaf, MappingRecord, OwnerRun, PageRun, Table } from "./machine/dumps.js";
+export { GUNYAH_INVARIANTS, INVARIANTS, type Violation } from "./machine/invariants.js";
 export { checkEffects, EFFECT_INVARIANTS, type EffectGeometry } from "./machine/effect-invariants.js";
 export { describeDescriptor, describeEffects } from "./machine/describe.js";
 export { panicSentence, refusalSentence, reportRefusal, type Refusal, type RefusalReport } from "./machine/reasons.js";

@@ -5,6 +5,7 @@
 //   56 u32 vm_bytes | 60 u32 vm_bytes_per_vcpu | 64 u32 vcpu_bytes | 68 u32 host_kvm_bytes | 72 u32 host_vcpu_bytes
 //   76 u32 handle_base | 80 u32 max_vms | 84 u32 vmid (PAGE_TABLE) | 88 u32 pool_pages (PAGE_TABLE) | 92 u32 table flags (PAGE_TABLE)
 //   96 u32 frames (REPLAYED: simulator-side table frames) | 100 u32 0
+//   GUNYAH: 76 u32 heap bytes | 80 u32 bytes for the ownership database | 88 u32 table pages
 //  104 regions, 24 bytes each: 0 u64 base | 8 u64 size | 16 u32 flags (MEMBLOCK_NOMAP) | 20 u32 0
 
 export const CONFIG_KIND: i32 = 0;
@@ -28,6 +29,9 @@ export const CONFIG_VMID: i32 = 84;
 export const CONFIG_POOL_PAGES: i32 = 88;
 export const CONFIG_TABLE_FLAGS: i32 = 92;
 export const CONFIG_FRAMES: i32 = 96;
+/** GUNYAH: bytes of the heap of objects and records, and of the one of the ownership database. */
+export const CONFIG_HEAP_BYTES: i32 = 76;
+export const CONFIG_MEMDB_BYTES: i32 = 80;
 export const CONFIG_HEADER_SIZE: i32 = 104;
 export const CONFIG_REGION_SIZE: i32 = 24;
 /** HYP_MEMBLOCK_REGIONS: more regions than this and pKVM does not come up. */
@@ -43,6 +47,8 @@ export const KIND_REPLAYED: i32 = 2;
 export const KIND_WALK: i32 = 3;
 /** A plain KVM host: carve-out = the pages that guest_memfd takes its folios from, frames = table pages outside DRAM. */
 export const KIND_KVM: i32 = 5;
+/** Gunyah: the hypervisor and its resource manager, with HLOS as an ordinary VM (abi/gunyah.ts). */
+export const KIND_GUNYAH: i32 = 4;
 
 export const FEATURE_FWB: i32 = 1;
 export const FEATURE_DIC: i32 = 2;

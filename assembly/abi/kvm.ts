@@ -94,10 +94,10 @@ export const REASON_KVM_NO_SYNDROME: i32 = 223; //     an access for emulation w
 
 // Effects (records.ts).
 /** A memory slot: owner = handle, level = 0, address = gpa, before and after = size in bytes, extra = slot | fd << 32. */
-export const EFFECT_MEMSLOT: i32 = 40;
+export const EFFECT_MEMSLOT: i32 = 60;
 /** A guest_memfd's folio: owner = fd, address = offset, before and after = PA (0 = none); level 1: the host's user mapping goes. */
-export const EFFECT_FOLIO: i32 = 41;
+export const EFFECT_FOLIO: i32 = 61;
 /** Where a user fault of the host leads: owner = fd, address = offset, after = PA. */
-export const EFFECT_HOST_MAP: i32 = 42;
+export const EFFECT_HOST_MAP: i32 = 62;
 /** KVM_RUN returns with an exit reason: level = KVM_EXIT_*, owner = handle, address = gpa, extra = size. */
-export const EFFECT_RUN_EXIT: i32 = 43;
+export const EFFECT_RUN_EXIT: i32 = 63;

@@ -23,6 +23,8 @@ export const STATUS_PANICKED: i32 = 1;
 export const STATUS_INVALID: i32 = 2;
 /** A limit of the simulator, not of the modelled machine, was reached (`reason` is LIMIT_*). */
 export const STATUS_LIMIT: i32 = 3;
+/** Ran, and answers something: `subject` holds it, `expected` and `found` what else there is (abi/gunyah.ts). */
+export const STATUS_ANSWERED: i32 = 4;
 
 // Effects: 40 bytes each, in chunks of EFFECT_CHUNK_RECORDS. In the order in which the machine had them.
 //
@@ -86,6 +88,17 @@ export const EFFECT_LEAF: i32 = 22;
 export const EFFECT_POOL: i32 = 23;
 /** EL2 stage-1 entry of the linear map: address = PA, before, after. */
 export const EFFECT_HYP_MAP: i32 = 24;
+/** The ownership database: address = PA, extra = bytes, before and after = MEMDB_* | ROLE_* << 8 | object << 16 | label << 32. */
+export const EFFECT_OWNERSHIP: i32 = 25;
+/** A mapping record of an extent: owner = VMID, level = slot, address = IPA, extra = bytes; before = PA,
+ * after = attributes | 1 << 31 if made, 0 if removed. */
+export const EFFECT_MAPPING: i32 = 26;
+/** An exception given to a VM: owner = VMID, address = FAR_EL1, before = SPSR_EL1, after = PSTATE, extra = offset from VBAR_EL1. */
+export const EFFECT_EXCEPTION: i32 = 27;
+/** TLBI of a VMID's combined stage-1 entries (VMALLE1): owner = VMID. */
+export const EFFECT_TLBI_STAGE1: i32 = 28;
+/** A run that a walk over ranges came by: address = start, extra = bytes, after = value. */
+export const EFFECT_RANGE: i32 = 29;
 
 /** Level of a TLBI without a level hint (TLBI_TTL_UNKNOWN). */
 export const TTL_UNKNOWN: i32 = 255;
@@ -94,6 +107,11 @@ export const ABORT_MAPPED: i32 = 0;
 export const ABORT_SPURIOUS: i32 = 1;
 export const ABORT_INJECTED: i32 = 2;
 export const ABORT_RETRY: i32 = 3;
+/** Gunyah: a virtual device of EL2 answers; a VMM does (VMMIO); the vCPU is blocked with a fault. */
+export const ABORT_EMULATED: i32 = 4;
+export const ABORT_VMMIO_READ: i32 = 5;
+export const ABORT_VMMIO_WRITE: i32 = 6;
+export const ABORT_BLOCKED: i32 = 7;
 
 export const VM_STATE_FREE: i32 = 0;
 export const VM_STATE_RESERVED: i32 = 1;
@@ -111,3 +129,8 @@ export const EFFECT_CHUNK_RECORDS: i32 = 1600;
 export const DUMP_PAGE_SIZE: i32 = 24;
 export const DUMP_LEAF_SIZE: i32 = 24;
 export const DUMP_TABLE_SIZE: i32 = 16;
+// Gunyah: runs of one owner, and the records of all extents (exports dumpOwners, dumpRecords).
+//   owner   24 bytes: 0 u64 pa | 8 u64 bytes | 16 u64 owner (as EFFECT_OWNERSHIP)
+//   record  48 bytes: 0 u64 pa | 8 u64 bytes | 16 u64 ipa | 24 u32 attributes | 28 u32 VMID | 32 u32 slot | 36 u32 0 | 40 u64 extent (as EFFECT_OWNERSHIP)
+export const DUMP_OWNER_SIZE: i32 = 24;
+export const DUMP_RECORD_SIZE: i32 = 48;

@@ -28,7 +28,7 @@ import {
   REGIME_OFF,
   REGISTERS_SIZE,
 } from "../abi/walk";
-import { KIND_KVM } from "../abi/config";
+import { KIND_GUNYAH, KIND_KVM } from "../abi/config";
 import { TLB_OFF } from "../abi/tlb";
 import { isWrite } from "../arch/access";
 import { explainTranslation } from "../arch/explain";
@@ -79,7 +79,9 @@ export function enterAnew(handle: u32): bool {
 }
 
 // Tables of other machines than a pKVM host lie in frames beyond everything their input addresses reach.
+// Gunyah maps up to 44 bits of physical addresses into 36-bit spaces.
 function physicalBits(): u32 {
+  if (kind == KIND_GUNYAH) return 44;
   if (isPkvm && !isReplayed) return iaBits;
   return pageShift == 16 ? 52 : 48;
 }

@@ -85,13 +85,18 @@ import { findVcpu, findVm, loadedVcpu, pushHostList, Vcpu, vcpuSummary } from ".
 import { AS_UPSTREAM, dispatchAndroid } from "./android";
 import { dispatchKvm } from "./kvm";
 import { loneAnnotate, loneGetLeaf, loneMap, loneTable, recordPool } from "./lone-table";
-import { hasFastLane, isLoneTable, isPkvm, kind } from "./machine";
+import { runGunyah } from "./gunyah";
+import { hasFastLane, isGunyah, isLoneTable, isPkvm, kind } from "./machine";
 import { namedVcpu, namedVm } from "./named-vm";
 import { a, b, c, d, handle, INVALID, operation, vcpuField } from "./operation-record";
 
 /** Runs `count` records. With effects recorded, each operation's are opened by an EFFECT_OPERATION. */
 export function runBatch(operations: usize, results: usize, count: i32, recordEffects: bool): i32 {
   startRecording(recordEffects);
+  if (isGunyah) {
+    runGunyah(operations, results, count, recordEffects);
+    return count;
+  }
   const isTlbOn = tlbMode != TLB_OFF;
   const mayTakeLane = hasFastLane && !isTlbOn;
   const end = operations + (count as usize) * Op.OPERATION_SIZE;

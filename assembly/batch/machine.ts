@@ -11,6 +11,7 @@ import {
   CONFIG_REGION_SIZE,
   CONFIG_REGIONS,
   HYP_MEMBLOCK_REGIONS,
+  KIND_GUNYAH,
   KIND_KVM,
   KIND_PAGE_TABLE,
   KIND_PKVM,
@@ -29,6 +30,7 @@ import { dropSparse } from "../memory/sparse";
 import { limitReached, panicked, setVerdict } from "../memory/verdict";
 import { setFeatures } from "../pagetable/attributes";
 import { reserveWalkCache } from "../pagetable/walk-cache";
+import { createGunyah } from "../systems/gunyah/machine";
 import { createKvm } from "../systems/kvm/machine";
 import { prepareFastLane } from "../systems/pkvm/fast-lane";
 import { createPkvm, isAndroid } from "../systems/pkvm/machine";
@@ -50,6 +52,8 @@ export let isLoneTable: bool = false;
 export let isPkvm: bool = false;
 /** Whether ordinary records may take the fast lane: it knows Linux 7.3 alone. */
 export let hasFastLane: bool = false;
+/** Gunyah, and not pKVM. */
+export let isGunyah: bool = false;
 
 let base: usize = 0;
 let preserved: usize = 0;
@@ -70,6 +74,7 @@ export function createMachine(): i32 {
   const config = configWindow();
   kind = load<u32>(config, CONFIG_KIND);
   isLoneTable = kind == KIND_PAGE_TABLE;
+  isGunyah = kind == KIND_GUNYAH;
   hasFastLane = false;
   isPkvm = kind == KIND_PKVM || kind == KIND_REPLAYED;
   preserved = reserve(PRESERVED_BYTES);
@@ -81,6 +86,7 @@ export function createMachine(): i32 {
   const memory = createMemory(config);
   if (memory != CREATE_OK) return memory;
   if (isLoneTable) return createLoneTable(config);
+  if (isGunyah) return createGunyah(config);
   if (kind == KIND_KVM) return createKvm(config);
   const created = createPkvm(config);
   if (created == CREATE_OK) prepareFastLane();

@@ -99,7 +99,10 @@ function printExplanation({ explained, by, verdict, refusal, effects }: Explanat
   );
   writeLine(stdout, `  ${coloured(good ? "green" : "red", verdict, stdout)}`);
   if (refusal !== null) printRefusal(refusal, terminal);
-  if (by !== null) printFact("function", `${by.file}:${by.name} (pKVM EL2 reference, section ${by.section})`, terminal);
+  if (by !== null) {
+    const reference = by.reference === "gunyah" ? "Gunyah" : "pKVM EL2";
+    printFact("function", `${by.file}:${by.name} (${reference} reference, section ${by.section})`, terminal);
+  }
   const told = fields(recorded);
   if (told.length > 0) printFact("recorded", told.join(" "), terminal);
   writeLine(stdout, "");

@@ -34,29 +34,30 @@ const u64 = z
   .transform((value) => BigInt(value))
   .refine((value) => value >= 0n && value < U64_END, "does not fit 64 bits");
 
-const u32 = z.int().nonnegative().max(0xffff_ffff);
-const switchable = z.union([z.boolean(), z.literal(0), z.literal(1)]).transform(Boolean);
+/** Fields that configurations of all kinds of machines are made of. */
+export const u32Field = z.int().nonnegative().max(0xffff_ffff);
+export const switchField = z.union([z.boolean(), z.literal(0), z.literal(1)]).transform(Boolean);
 const handle = u64
   .refine((value) => value > 0n && value < BigInt(HANDLE_END), "is not a 16-bit handle")
   .transform(Number);
-const range = z.strictObject({ base: u64, size: u64 });
+export const rangeField = z.strictObject({ base: u64, size: u64 });
 const pageShift = z.literal([12, 14, 16]);
 const iaBits = z.literal(IA_BITS);
 
 const features = z.strictObject({
   /** Stage-2 forced write-back. */
-  fwb: switchable.default(false),
+  fwb: switchField.default(false),
   /** No instruction-cache maintenance needed. */
-  dic: switchable.default(false),
+  dic: switchField.default(false),
   /** Separate privileged and unprivileged execute permission at stage 2. */
-  xnx: switchable.default(false),
+  xnx: switchField.default(false),
   /** Range TLBI. */
-  tlb_range: switchable.default(false),
+  tlb_range: switchField.default(false),
   /** CONFIG_NVHE_EL2_DEBUG: extra assertions. */
-  el2_debug: switchable.default(false),
+  el2_debug: switchField.default(false),
 });
 
-const region = z.strictObject({ base: u64, size: u64, nomap: switchable.default(false) });
+export const regionField = z.strictObject({ base: u64, size: u64, nomap: switchField.default(false) });
 
 export const hostSchema = z.strictObject({
   /** Only documentation. */
@@ -67,23 +68,23 @@ export const hostSchema = z.strictObject({
   ia_bits: iaBits.optional(),
   features: features.prefault({}),
   /** Memory regions in ascending order, sizes in bytes; everything else is device space. `nomap`: firmware-reserved. */
-  regions: z.array(region).min(1),
+  regions: z.array(regionField).min(1),
   /** EL2's own memory; default: as much as it needs, at the top of the largest region. */
-  hyp_carveout: range.optional(),
+  hyp_carveout: rangeField.optional(),
   /** EL2's code; default: the first 64 KiB of the carve-out. */
-  hyp_text: range.optional(),
+  hyp_text: rangeField.optional(),
   /** Table pages of the host stage 2. */
-  host_s2_pool_pages: u32.min(1).optional(),
+  host_s2_pool_pages: u32Field.min(1).optional(),
   /** Sizes in bytes that EL2 takes by donation for a VM (plus so much per vCPU) and for a vCPU. */
-  vm_bytes: u32.min(1).default(5480),
-  vm_bytes_per_vcpu: u32.default(8),
-  vcpu_bytes: u32.min(1).default(7696),
+  vm_bytes: u32Field.min(1).default(5480),
+  vm_bytes_per_vcpu: u32Field.default(8),
+  vcpu_bytes: u32Field.min(1).default(7696),
   /** Sizes in bytes of the host's own descriptors, which EL2 pins. */
-  host_kvm_bytes: u32.min(1).default(5120),
-  host_vcpu_bytes: u32.min(1).default(7680),
+  host_kvm_bytes: u32Field.min(1).default(5120),
+  host_vcpu_bytes: u32Field.min(1).default(7680),
   /** Handle of VM slot 0. */
   handle_base: handle.default(0x1000),
-  max_vms: u32.min(1).max(255).default(255),
+  max_vms: u32Field.min(1).max(255).default(255),
 });
 
 const pageTableSchema = z.strictObject({
@@ -92,14 +93,14 @@ const pageTableSchema = z.strictObject({
   ia_bits: iaBits.default(40),
   features: features.prefault({}),
   /** Table pages, the root's included. */
-  pool_pages: u32.min(1).default(4096),
+  pool_pages: u32Field.min(1).default(4096),
   /** Identity addresses demanded. */
-  idmap: switchable.default(false),
+  idmap: switchField.default(false),
   /** Memory type always "as stage 1". */
-  as_s1: switchable.default(false),
+  as_s1: switchField.default(false),
   /** Page leaves only. */
-  force_pte: switchable.default(false),
-  vmid: u32.max(0xffff).default(7),
+  force_pte: switchField.default(false),
+  vmid: u32Field.max(0xffff).default(7),
 });
 
 const machineSchema = hostSchema.extend({
@@ -114,14 +115,14 @@ const kvmSchema = z.strictObject({
   ia_bits: iaBits.optional(),
   features: features.prefault({}),
   /** As of a pKVM host. */
-  regions: z.array(region).min(1),
+  regions: z.array(regionField).min(1),
   /** Where guest_memfd takes its pages from; default: the upper quarter of the largest region. */
-  folio_pool: range.optional(),
+  folio_pool: rangeField.optional(),
   /** Pages for the tables of all VMs, in frames outside the regions. */
-  table_pages: u32.min(1).max(0x10_0000).default(4096),
+  table_pages: u32Field.min(1).max(0x10_0000).default(4096),
   /** Handle of the first VM. */
   handle_base: handle.default(1),
-  max_vms: u32.min(1).max(255).default(255),
+  max_vms: u32Field.min(1).max(255).default(255),
 });
 
 /**
@@ -189,11 +190,21 @@ export interface KvmHostConfig extends Resolved {
   readonly max_vms: number;
 }
 
+/** A Gunyah machine's configuration, complete. */
+export interface GunyahConfig extends Resolved {
+  readonly kind: "gunyah";
+  readonly regions: readonly Region[];
+  readonly hyp_carveout: { readonly base: bigint; readonly size: bigint };
+  readonly table_pages: number;
+  readonly heap_bytes: number;
+  readonly memdb_bytes: number;
+}
+
 /** What a machine is made from. */
-export type ResolvedConfig = HostConfig | KvmHostConfig | LoneTableConfig;
+export type ResolvedConfig = HostConfig | KvmHostConfig | LoneTableConfig | GunyahConfig;
 
 /** Parses with `schema`; the first thing wrong becomes a ConfigError that names the field. */
-function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+export function parseConfig<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const { field, complaint } = firstIssue(result.error);
@@ -207,7 +218,7 @@ function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
  * `ia_bits`, are more than 128 or more than 4 GiB of WebAssembly memory can describe; a carve-out outside the regions
  */
 export function resolveConfig(config: MachineConfig): HostConfig {
-  const given = parse(machineSchema, config);
+  const given = parseConfig(machineSchema, config);
   checkRegions(given.regions, given.page_shift, given.ia_bits ?? 48);
   checkHandles(given);
   const geometry = tableGeometry(given.page_shift, given.ia_bits ?? iaBitsFor(given.regions));
@@ -249,7 +260,7 @@ function checkHandles({ handle_base, max_vms }: { readonly handle_base: number; 
  * @throws ConfigError naming the field: what {@link resolveConfig} refuses of regions and handles; a folio pool outside them
  */
 export function resolveKvmConfig(config: KvmConfig): KvmHostConfig {
-  const given = parse(kvmSchema, config);
+  const given = parseConfig(kvmSchema, config);
   checkRegions(given.regions, given.page_shift, given.ia_bits ?? 48);
   checkHandles(given);
   const geometry = tableGeometry(given.page_shift, given.ia_bits ?? iaBitsFor(given.regions));
@@ -278,7 +289,7 @@ function placeFolioPool(regions: readonly Region[], shift: number): Range {
  * @throws ConfigError naming the field
  */
 export function resolvePageTableConfig(config: PageTableConfig): LoneTableConfig {
-  const given = parse(pageTableSchema, config);
+  const given = parseConfig(pageTableSchema, config);
   const { page_shift, ia_bits, pool_pages, idmap, as_s1, force_pte, vmid } = given;
   const geometry = tableGeometry(page_shift, ia_bits);
   if (pool_pages < geometry.pgdPages) {
@@ -297,7 +308,8 @@ function isAligned(value: bigint, shift: number): boolean {
 const STATE_BYTES_PER_PAGE = 21n;
 const WASM_BYTES = 1n << 32n;
 
-function checkRegions(regions: readonly Region[], shift: number, bits: number): void {
+/** @throws ConfigError naming the region at fault */
+export function checkRegions(regions: readonly Region[], shift: number, bits: number): void {
   if (regions.length > abi.HYP_MEMBLOCK_REGIONS) {
     throw new ConfigError(`regions: ${regions.length} regions, pKVM takes at most ${abi.HYP_MEMBLOCK_REGIONS}`);
   }
@@ -343,6 +355,8 @@ export function creationError(answer: number, config: ResolvedConfig): ConfigErr
       return new ConfigError("hyp_carveout: too small for EL2's tables and the host's table pool");
     case CREATE_POOL:
       if (config.kind === "kvm") return new ConfigError("table_pages: too few for one root");
+      if (config.kind === "gunyah")
+        return new ConfigError("table_pages, heap_bytes or memdb_bytes: too few to start HLOS");
       return new ConfigError("host_s2_pool_pages: too few to describe EL2's own memory");
     default:
       return new ConfigError(`the core refuses the configuration (${answer})`);
@@ -409,9 +423,14 @@ function placeCarveout(regions: readonly Region[], geometry: TableGeometry, pool
 
 type Range = HostConfig["hyp_text"];
 
+/** @throws ConfigError unless EL2's own memory is aligned, not empty, and inside one region that is not `nomap` */
+export function checkCarveoutRange(field: string, carveout: Range, regions: readonly Region[], shift: number): void {
+  if (carveout.size === 0n) throw new ConfigError(`${field}.size: EL2 needs memory of its own`);
+  checkPlace(field, carveout, regions, shift);
+}
+
 function checkCarveout(carveout: Range, text: Range, regions: readonly Region[], shift: number): void {
-  if (carveout.size === 0n) throw new ConfigError("hyp_carveout.size: EL2 needs memory of its own");
-  checkPlace("hyp_carveout", carveout, regions, shift);
+  checkCarveoutRange("hyp_carveout", carveout, regions, shift);
   checkPlace("hyp_text", text, regions, shift);
 }
 
@@ -439,6 +458,7 @@ const KINDS = {
   page_table: abi.KIND_PAGE_TABLE,
   replayed: abi.KIND_REPLAYED,
   kvm: abi.KIND_KVM,
+  gunyah: abi.KIND_GUNYAH,
 } as const;
 
 /** The packed record of assembly/abi/config.ts. */
@@ -456,6 +476,7 @@ export function packConfig(config: ResolvedConfig): Uint8Array {
     return bytes;
   }
   if (config.kind === "kvm") packKvm(config, view, put32);
+  else if (config.kind === "gunyah") packGunyah(config, view, put32);
   else packHost(config, view, put32);
   packRegions(config.regions, view, put32);
   return bytes;
@@ -474,16 +495,24 @@ function packTable(config: LoneTableConfig, put32: Put32): void {
   put32(abi.CONFIG_TABLE_FLAGS, flags);
 }
 
+function packGunyah(config: GunyahConfig, view: DataView, put32: Put32): void {
+  view.setBigUint64(abi.CONFIG_CARVEOUT_BASE, config.hyp_carveout.base, true);
+  view.setBigUint64(abi.CONFIG_CARVEOUT_SIZE, config.hyp_carveout.size, true);
+  put32(abi.CONFIG_POOL_PAGES, config.table_pages);
+  put32(abi.CONFIG_HEAP_BYTES, config.heap_bytes);
+  put32(abi.CONFIG_MEMDB_BYTES, config.memdb_bytes);
+}
+
 function packHost(config: HostConfig, view: DataView, put32: Put32): void {
   const put64 = (offset: number, value: bigint) => view.setBigUint64(offset, value, true);
   if (config.variant === "android") {
     put32(abi.CONFIG_FEATURES, featureBits(config.features) | abi.FEATURE_ANDROID);
   }
-  put32(abi.CONFIG_HOST_S2_POOL_PAGES, config.host_s2_pool_pages);
   put64(abi.CONFIG_CARVEOUT_BASE, config.hyp_carveout.base);
   put64(abi.CONFIG_CARVEOUT_SIZE, config.hyp_carveout.size);
   put64(abi.CONFIG_TEXT_BASE, config.hyp_text.base);
   put64(abi.CONFIG_TEXT_SIZE, config.hyp_text.size);
+  put32(abi.CONFIG_HOST_S2_POOL_PAGES, config.host_s2_pool_pages);
   put32(abi.CONFIG_VM_BYTES, config.vm_bytes);
   put32(abi.CONFIG_VM_BYTES_PER_VCPU, config.vm_bytes_per_vcpu);
   put32(abi.CONFIG_VCPU_BYTES, config.vcpu_bytes);

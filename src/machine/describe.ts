@@ -5,6 +5,8 @@ import { GUEST_MMIO } from "../../assembly/abi/android.js";
 import { NOPAGE, PKVM_ID_GUEST, POISON } from "../../assembly/abi/codes.js";
 import type { Effect, EffectOf, PageState, VcpuStatus, VmStatus } from "./effects.js";
 import { levelShift } from "./geometry.js";
+import { mapAttributesName, ownerName, vmName } from "./gunyah-names.js";
+import { resourceManagerSentence } from "./gunyah-rm-effects.js";
 import { componentName, count, hex, pageStateName, sizeName } from "./names.js";
 
 const GUEST_ID = BigInt(PKVM_ID_GUEST);
@@ -14,7 +16,7 @@ export interface TableContext {
   /** log2 of the page size. */
   readonly pageShift: number;
   /** A lone table has no owners: what its annotations mean is its user's business. */
-  readonly config: { readonly kind: "pkvm" | "replayed" | "page_table" | "kvm" };
+  readonly config: { readonly kind: "pkvm" | "replayed" | "page_table" | "kvm" | "gunyah" };
 }
 
 /** Bytes that one entry of `level` covers: 1 GiB, 2 MiB, 4 KiB for levels 1 to 3 with 4 KiB pages. */
@@ -56,6 +58,15 @@ function isLone(context: TableContext): boolean {
   return context.config.kind === "page_table";
 }
 
+function isGunyah(context: TableContext): boolean {
+  return context.config.kind === "gunyah";
+}
+
+/** Gunyah counts them in bits 11:2 of a table's descriptor (reference gunyah section 4). */
+function usedEntries(descriptor: bigint): string {
+  return count((descriptor >> 2n) & 0x3ffn, "used entry").replace("entrys", "entries");
+}
+
 /** Whether a walk goes on or ends here with a translation. */
 export function isValid(descriptor: bigint): boolean {
   return (descriptor & 1n) !== 0n;
@@ -73,11 +84,13 @@ function isGuestAnnotation(descriptor: bigint): boolean {
 
 /** Kind first: `4 KiB page`, `2 MiB block`, `table`. */
 function validWords(descriptor: bigint, level: number, vm: number, context: TableContext): string[] {
-  if (level < 3 && (descriptor & 2n) !== 0n) return ["table"];
+  if (level < 3 && (descriptor & 2n) !== 0n) return isGunyah(context) ? ["table", usedEntries(descriptor)] : ["table"];
   const size = sizeName(entrySize(level, context.pageShift));
   const words = [`${size} ${level === 3 ? "page" : "block"}`, permissions(descriptor), ...memoryType(descriptor)];
   if ((descriptor & (1n << 10n)) === 0n) words.push("old (access flag clear)");
-  if (vm !== 0 && context.config.kind !== "kvm") words.push(pageStateName(leafPageState(descriptor)));
+  if (vm !== 0 && !isGunyah(context) && context.config.kind !== "kvm") {
+    words.push(pageStateName(leafPageState(descriptor)));
+  }
   return words;
 }
 
@@ -278,12 +291,30 @@ function sentence(effect: SingleEffect, context: TableContext): string {
       return `TLB: ${count(effect.pages, "page")} from IPA ${hex(effect.ipa)} on invalidated (VMID ${effect.vmid}, range)`;
     case "tlbi_vmid":
       return `TLB: everything of VMID ${effect.vmid} invalidated`;
+    case "tlbi_stage1":
+      return `TLB: combined stage-1 translations of VMID ${effect.vmid} invalidated`;
+    case "ownership": {
+      const { pa, size, before, after } = effect;
+      return `memory at PA ${hex(pa)}, ${sizeName(size)}: ${ownerName(before)} -> ${ownerName(after)} in the ownership database`;
+    }
+    case "mapping":
+      return mappingSentence(effect);
+    case "exception":
+      return `${vmName(effect.vm)} takes an exception at VBAR_EL1 + ${hex(effect.vector)}: FAR_EL1 ${hex(effect.far)}, PSTATE ${hex(effect.pstate)}`;
+    case "range":
+      return `${hex(effect.start)}, ${sizeName(effect.size)}: ${hex(effect.value)}`;
     case "vm":
       return `VM ${hex(effect.vm)}: ${vmWords(effect.before)} -> ${vmWords(effect.after)}`;
     case "vcpu":
       return `VM ${hex(effect.vm)}, vCPU ${effect.vcpu}: ${vcpuWords(effect.before)} -> ${vcpuWords(effect.after)}`;
     case "abort":
-      return abortSentence(effect);
+      return isGunyah(context) ? gunyahAbortSentence(effect) : abortSentence(effect);
+    case "parcel":
+    case "notification":
+    case "accept_reply":
+    case "rm_vm":
+    case "reset_stage":
+      return resourceManagerSentence(effect);
     case "registers":
       return effect.values.map((value, i) => `x${effect.first + i} = ${hex(value)}`).join(", ");
     case "guest_exit":
@@ -327,14 +358,37 @@ function abortSentence(effect: EffectOf<"abort">): string {
       return `host access to IPA ${ipa}: mapped already, the instruction is retried`;
     case "injected":
       return `host access to IPA ${ipa}: denied, an abort is injected with ESR ${hex(effect.injectedEsr)}`;
-    case "retry":
+    default:
       return "host access: the address could not be translated, the instruction is retried";
   }
+}
+
+function gunyahAbortSentence({ result, ipa, injectedEsr }: EffectOf<"abort">): string {
+  const access = `access to IPA ${hex(ipa)}`;
+  switch (result) {
+    case "emulated":
+      return `${access}: answered by a virtual device of EL2`;
+    case "vmmio_read":
+    case "vmmio_write":
+      return `${access}: the vCPU is blocked, its VMM gets the ${result === "vmmio_read" ? "read" : "write"}`;
+    case "blocked":
+      return `${access}: the vCPU is blocked with a fault`;
+    case "injected":
+      return `${access}: a synchronous external abort is injected with ESR ${hex(injectedEsr)}`;
+    default:
+      return `${access}: nothing stands in its way any more, the instruction is retried`;
+  }
+}
+
+function mappingSentence({ vm, slot, ipa, pa, size, attributes }: EffectOf<"mapping">): string {
+  const record = `record for ${vmName(vm)} in slot ${slot}: PA ${hex(pa)}, ${sizeName(size)}, at IPA ${hex(ipa)}`;
+  return attributes === null ? `${record}: removed` : `${record}, ${mapAttributesName(attributes)}: made`;
 }
 
 /** Whose stage-2 table: `host stage 2` or `VM 0x1000 stage 2`. */
 function tableName(vm: number, context: TableContext): string {
   if (isLone(context)) return "stage 2";
+  if (isGunyah(context)) return `${vmName(vm)} stage 2`;
   return vm === 0 ? "host stage 2" : `VM ${hex(vm)} stage 2`;
 }
 

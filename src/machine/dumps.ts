@@ -2,6 +2,7 @@
 
 import * as abi from "../../assembly/abi/records.js";
 import { decodePageWord, type PageState } from "./effects.js";
+import { decodeOwner, type Owner } from "./gunyah-names.js";
 import type { Core } from "./module.js";
 
 /** Consecutive pages with the same state. */
@@ -87,4 +88,61 @@ export function listPages(core: Core): PageRun[] {
   const runs: PageRun[] = [];
   eachPageRun(core, (pfn, word, pages) => runs.push({ pfn, pages, ...decodePageWord(word) }));
   return runs;
+}
+
+/** Memory of one owner; address and size in bytes. */
+export interface OwnerRun {
+  readonly pa: bigint;
+  readonly size: bigint;
+  readonly owner: Owner;
+}
+
+/** A record of an extent: this memory is mapped there, as far as the extent owns it. */
+export interface MappingRecord {
+  readonly extent: Owner;
+  readonly slot: number;
+  readonly pa: bigint;
+  readonly size: bigint;
+  /** VMID of the address space. */
+  readonly vm: number;
+  readonly ipa: bigint;
+  /** As in a map call (layout: assembly/abi/gunyah.ts). */
+  readonly attributes: number;
+}
+
+/** Who owns which memory, by Gunyah's ownership database. */
+export function listOwners(core: Core): OwnerRun[] {
+  const runs: OwnerRun[] = [];
+  for (let from = 0n; ;) {
+    const records = core.exports.dumpOwners(from);
+    if (records === 0) return runs;
+    const view = window(core);
+    for (let at = 0; at < records * abi.DUMP_OWNER_SIZE; at += abi.DUMP_OWNER_SIZE) {
+      const pa = view.getBigUint64(at, true);
+      const size = view.getBigUint64(at + 8, true);
+      runs.push({ pa, size, owner: decodeOwner(view.getBigUint64(at + 16, true)) });
+      from = pa + size;
+    }
+  }
+}
+
+/** The records of all of Gunyah's extents. */
+export function listRecords(core: Core): MappingRecord[] {
+  const list: MappingRecord[] = [];
+  for (;;) {
+    const records = core.exports.dumpRecords(list.length);
+    if (records === 0) return list;
+    const view = window(core);
+    for (let at = 0; at < records * abi.DUMP_RECORD_SIZE; at += abi.DUMP_RECORD_SIZE) {
+      list.push({
+        extent: decodeOwner(view.getBigUint64(at + 40, true)),
+        slot: view.getUint32(at + 32, true),
+        pa: view.getBigUint64(at, true),
+        size: view.getBigUint64(at + 8, true),
+        vm: view.getUint32(at + 28, true),
+        ipa: view.getBigUint64(at + 16, true),
+        attributes: view.getUint32(at + 24, true),
+      });
+    }
+  }
 }

@@ -2,6 +2,8 @@
 
 import * as kvm from "../../assembly/abi/kvm.js";
 import * as abi from "../../assembly/abi/records.js";
+import { decodeOwner, type Owner } from "./gunyah-names.js";
+import { decodeResourceManagerEffect, type EffectFields, type ResourceManagerEffect } from "./gunyah-rm-effects.js";
 
 /** One page's entry of the hyp vmemmap (reference pkvm-el2 section 1.3). Page states: 0 owned, 1 shared-owned, 2 shared-borrowed, 3 no page. */
 export interface PageState {
@@ -38,14 +40,19 @@ export interface VcpuStatus {
   readonly memcache: number;
 }
 
-/** How a host stage-2 abort ended (reference pkvm-el2 section 4). */
-export type AbortResult = "mapped" | "spurious" | "injected" | "retry";
+/**
+ * How an abort ended: pKVM's host (reference pkvm-el2 section 4), or a VM of Gunyah (reference gunyah section 5), where a virtual
+ * device or a VMM may answer and a vCPU may be blocked.
+ */
+export type AbortResult =
+  "mapped" | "spurious" | "injected" | "retry" | "emulated" | "vmmio_read" | "vmmio_write" | "blocked";
 
 /**
  * One thing an operation did. Addresses and sizes are bytes; `vm` is a handle, 0 is the host; descriptors are raw 64-bit values.
  *
  * State: `page`, `descriptor`, `table`, `vm`, `vcpu`, `hyp_map` (EL2 stage 1, linear map), `wipe` (memory filled with zeros).
  * Maintenance: `tlbi_*` (level null: no level hint), `dcache`, `icache`, `poc` (clean to the point of coherency).
+ * Gunyah's state: `ownership` (the ownership database), `mapping` (an extent's record); `tlbi_stage1` (VMALLE1), `exception`, `range` (of a walk).
  * Outcome beyond the return value: `abort`, `hvc`, `registers`, `guest_exit`, `teardown`, `host_memcache`, `loaded`, `leaf`, `pool`, and those of {@link KvmEffect}.
  */
 export type Effect =
@@ -107,6 +114,36 @@ export type Effect =
   | { readonly kind: "loaded"; readonly vm: number; readonly vcpu: number }
   | { readonly kind: "leaf"; readonly level: number; readonly descriptor: bigint }
   | { readonly kind: "pool"; readonly free: number; readonly splitPages: number }
+  | {
+      readonly kind: "ownership";
+      readonly pa: bigint;
+      readonly size: bigint;
+      readonly before: Owner;
+      readonly after: Owner;
+    }
+  | {
+      readonly kind: "mapping";
+      /** VMID of the address space. */
+      readonly vm: number;
+      readonly slot: number;
+      readonly ipa: bigint;
+      readonly pa: bigint;
+      readonly size: bigint;
+      /** As in a map call; null if the record was removed. */
+      readonly attributes: number | null;
+    }
+  | {
+      readonly kind: "exception";
+      readonly vm: number;
+      readonly far: bigint;
+      readonly spsr: bigint;
+      readonly pstate: bigint;
+      /** Offset of the vector from VBAR_EL1. */
+      readonly vector: number;
+    }
+  | { readonly kind: "tlbi_stage1"; readonly vmid: number }
+  | { readonly kind: "range"; readonly start: bigint; readonly size: bigint; readonly value: bigint }
+  | ResourceManagerEffect
   | { readonly kind: "hyp_map"; readonly pa: bigint; readonly before: bigint; readonly after: bigint }
   | KvmEffect;
 
@@ -146,7 +183,17 @@ export type KvmEffect =
 export type EffectOf<K extends Effect["kind"]> = Extract<Effect, { readonly kind: K }>;
 
 const VM_STATES: readonly VmState[] = ["free", "reserved", "live", "dying"];
-const ABORT_RESULTS: readonly AbortResult[] = ["mapped", "spurious", "injected", "retry"];
+const ABORT_RESULTS: readonly AbortResult[] = [
+  "mapped",
+  "spurious",
+  "injected",
+  "retry",
+  "emulated",
+  "vmmio_read",
+  "vmmio_write",
+  "blocked",
+];
+const RECORD_MADE = 1n << 31n;
 
 function at<T>(list: readonly T[], index: number): T {
   const value = list[index];
@@ -186,7 +233,8 @@ export function decodeEffect(view: DataView, record: number): Effect | undefined
   const before = view.getBigUint64(record + abi.EFFECT_BEFORE, true);
   const after = view.getBigUint64(record + abi.EFFECT_AFTER, true);
   const extra = view.getBigUint64(record + abi.EFFECT_EXTRA, true);
-  switch (view.getUint16(record + abi.EFFECT_KIND, true)) {
+  const kind = view.getUint16(record + abi.EFFECT_KIND, true);
+  switch (kind) {
     case abi.EFFECT_OPERATION:
       return undefined;
     case abi.EFFECT_PAGE:
@@ -246,6 +294,30 @@ export function decodeEffect(view: DataView, record: number): Effect | undefined
       return { kind: "leaf", level, descriptor: after };
     case abi.EFFECT_POOL:
       return { kind: "pool", free: Number(address), splitPages: Number(before) };
+    case abi.EFFECT_OWNERSHIP:
+      return {
+        kind: "ownership",
+        pa: address,
+        size: extra,
+        before: decodeOwner(before),
+        after: decodeOwner(after),
+      };
+    case abi.EFFECT_MAPPING:
+      return {
+        kind: "mapping",
+        vm: owner,
+        slot: level,
+        ipa: address,
+        pa: before,
+        size: extra,
+        attributes: after === 0n ? null : Number(after & ~RECORD_MADE),
+      };
+    case abi.EFFECT_EXCEPTION:
+      return { kind: "exception", vm: owner, far: address, spsr: before, pstate: after, vector: Number(extra) };
+    case abi.EFFECT_TLBI_STAGE1:
+      return { kind: "tlbi_stage1", vmid: owner };
+    case abi.EFFECT_RANGE:
+      return { kind: "range", start: address, size: extra, value: after };
     case abi.EFFECT_HYP_MAP:
       return { kind: "hyp_map", pa: address, before, after };
     case kvm.EFFECT_MEMSLOT: {
@@ -261,6 +333,12 @@ export function decodeEffect(view: DataView, record: number): Effect | undefined
     case kvm.EFFECT_RUN_EXIT:
       return { kind: "run_exit", vm: owner, reason: level, gpa: address, size: extra };
     default:
-      throw new Error(`core reported an unknown effect ${view.getUint16(record + abi.EFFECT_KIND, true)}`);
+      return resourceManagerEffect(kind, { level, owner, address, before, after, extra });
   }
+}
+
+function resourceManagerEffect(kind: number, fields: EffectFields): ResourceManagerEffect {
+  const effect = decodeResourceManagerEffect(kind, fields);
+  if (effect === undefined) throw new Error(`core reported an unknown effect ${kind}`);
+  return effect;
 }

@@ -2,13 +2,16 @@
 // describes it. Where a tracefs recording spells a verb differently, both spellings are listed.
 
 import { ANDROID_FUNCTIONS } from "./android-functions.js";
+import { GUNYAH_FUNCTIONS } from "./gunyah-functions.js";
 import { KVM_FUNCTIONS } from "./kvm-functions.js";
 
+/** What a verb is called in the code that it models. */
 export interface KernelFunction {
   readonly name: string;
   readonly file: string;
-  /** Section of the pKVM EL2 reference; of host-and-vmm for operations of a plain KVM host. */
+  /** Section of the reference. */
   readonly section: string;
+  readonly reference: "pkvm-el2" | "host-and-vmm" | "gunyah";
 }
 
 const MEM_PROTECT = "nvhe/mem_protect.c";
@@ -80,11 +83,22 @@ const FUNCTIONS: Readonly<Record<string, readonly [name: string, file: string, s
   pt_get_leaf:                   ["kvm_pgtable_get_leaf",                 PGTABLE,     "2.2"],
 
   ...ANDROID_FUNCTIONS,
-  ...KVM_FUNCTIONS,
 };
 
-/** The function of Linux 7.3 that does what `verb` names, or null for what is not EL2's doing. */
+type Functions = Readonly<Record<string, readonly [name: string, file: string, section: string]>>;
+
+/** By the page of the reference that their sections are on. */
+const TABLES: readonly (readonly [KernelFunction["reference"], Functions])[] = [
+  ["pkvm-el2", FUNCTIONS],
+  ["host-and-vmm", KVM_FUNCTIONS],
+  ["gunyah", GUNYAH_FUNCTIONS],
+];
+
+/** The function of Linux 7.3 (or of Gunyah's hypervisor) that does what `verb` names, or null for what is not EL2's doing. */
 export function kernelFunction(verb: string): KernelFunction | null {
-  const entry = FUNCTIONS[verb];
-  return entry === undefined ? null : { name: entry[0], file: entry[1], section: entry[2] };
+  for (const [reference, functions] of TABLES) {
+    const entry = functions[verb];
+    if (entry !== undefined) return { name: entry[0], file: entry[1], section: entry[2], reference };
+  }
+  return null;
 }

@@ -24,7 +24,20 @@ import {
   type PageTableConfig,
   type ResolvedConfig,
 } from "./config.js";
-import { eachLeaf, listPages, listTables, type Leaf, type PageRun, type Table } from "./dumps.js";
+import { resolveGunyahConfig, type GunyahMachineConfig } from "./gunyah-config.js";
+import { gunyahErrorName } from "./gunyah-names.js";
+import {
+  eachLeaf,
+  listOwners,
+  listPages,
+  listRecords,
+  listTables,
+  type Leaf,
+  type MappingRecord,
+  type OwnerRun,
+  type PageRun,
+  type Table,
+} from "./dumps.js";
 import {
   decodeEffect,
   decodePageWord,
@@ -36,10 +49,10 @@ import {
   type VmStatus,
 } from "./effects.js";
 import { levelShift } from "./geometry.js";
-import { INVARIANTS, invariantMask, type Violation } from "./invariants.js";
+import { GUNYAH_INVARIANTS, INVARIANTS, invariantMask, type Violation } from "./invariants.js";
 import { instantiateCore, type Core } from "./module.js";
 import { encodeOperation, type Operation } from "./operations.js";
-import { decodeOutcome, panicOf, type Outcome, type Panic } from "./outcome.js";
+import { decodeOutcome, errnoName, panicOf, type Outcome, type Panic } from "./outcome.js";
 import { unpackRegisters, type WalkRegisters } from "./walk-machine.js";
 import { Tlb, type TlbMode } from "./tlb.js";
 import { decodeTranslation, packAccess, type Access, type AccessKind, type Translation } from "./translation.js";
@@ -87,7 +100,7 @@ export interface PackedOptions {
   readonly effects?: boolean;
 }
 
-/** A simulated arm64 machine under pKVM or plain KVM, or a lone stage-2 table. */
+/** A simulated arm64 machine under pKVM, Gunyah or plain KVM, or a lone stage-2 table. */
 export class Machine {
   readonly config: ResolvedConfig;
   /** Off, unless switched on. */
@@ -130,6 +143,17 @@ export class Machine {
    */
   static async createPageTable(config: PageTableConfig, options: MachineOptions = {}): Promise<Machine> {
     return Machine.createOn(await instantiateCore(), resolvePageTableConfig(config), options);
+  }
+
+  /**
+   * Makes a Gunyah machine as it is when HLOS starts: all memory is HLOS's, mapped IPA = PA. Its stage 2 is `"host"`, and those of
+   * VMs go by VMID.
+   *
+   * @param config only `regions` must be given
+   * @throws ConfigError naming the field that cannot be
+   */
+  static async createGunyah(config: GunyahMachineConfig, options: MachineOptions = {}): Promise<Machine> {
+    return Machine.createOn(await instantiateCore(), resolveGunyahConfig(config), options);
   }
 
   /**
@@ -189,10 +213,17 @@ export class Machine {
       const effects = record ? this.#effects(count) : [];
       const results = this.#results(count);
       for (let index = 0; index < count; index++) {
-        outcomes.push(decodeOutcome(results, index * abi.RESULT_SIZE, effects[index] ?? []));
+        const code = view.getUint16(outcomes.length * OPERATION_SIZE, true);
+        outcomes.push(decodeOutcome(results, index * abi.RESULT_SIZE, effects[index] ?? [], this.#errorNames(code)));
       }
     });
     return outcomes;
+  }
+
+  /** How an operation's errors are called: Linux errnos, negated, or Gunyah's error numbers. */
+  #errorNames(code: number): (ret: number) => string | null {
+    if (this.config.kind === "gunyah") return (ret) => gunyahErrorName(ret, code);
+    return (ret) => (ret < 0 ? errnoName(ret) : null);
   }
 
   /**
@@ -468,7 +499,7 @@ export class Machine {
 
   /** The VM slots that are not free, by handle. */
   vms(): Vm[] {
-    if (this.config.kind === "page_table") return [];
+    if (this.config.kind === "page_table" || this.config.kind === "gunyah") return [];
     const vms: Vm[] = [];
     for (let slot = 0; slot < this.config.max_vms; slot++) {
       const status = decodeVmWord(this.#core.exports.vmInfo(slot));
@@ -489,6 +520,16 @@ export class Machine {
       }
     }
     return vcpus;
+  }
+
+  /** Runs of memory of one owner, ascending, by Gunyah's ownership database; empty on other machines. */
+  owners(): OwnerRun[] {
+    return this.config.kind === "gunyah" ? listOwners(this.#core) : [];
+  }
+
+  /** What Gunyah's extents say of where memory is mapped, whether they own it or not; empty on other machines. */
+  records(): MappingRecord[] {
+    return this.config.kind === "gunyah" ? listRecords(this.#core) : [];
   }
 
   /** Copies the whole state: tables, page states, contents, VMs. */
@@ -521,7 +562,7 @@ export class Machine {
   }
 
   /**
-   * Checks the isolation invariants of pKVM (reference pkvm-el2 section 11) over the whole state; other machines have none.
+   * Checks the isolation invariants (references pkvm-el2 section 11, gunyah section 9) over the whole state; other machines have none.
    *
    * @param names which, for example `["I2", "I5"]`; all if left out
    * @returns the first that is violated, or null
@@ -529,12 +570,13 @@ export class Machine {
    */
   checkInvariants(names?: readonly string[]): Violation | null {
     const { exports } = this.#core;
-    const number = exports.checkInvariants(invariantMask(names));
+    const known = this.config.kind === "gunyah" ? GUNYAH_INVARIANTS : INVARIANTS;
+    const number = exports.checkInvariants(invariantMask(names, known));
     if (number === 0) return null;
     const invariant = `I${number}`;
     return {
       invariant,
-      statement: INVARIANTS[invariant] ?? invariant,
+      statement: known[invariant] ?? invariant,
       subject: BigInt.asUintN(64, exports.violationSubject()),
       expected: BigInt.asUintN(64, exports.violationExpected()),
       found: BigInt.asUintN(64, exports.violationFound()),

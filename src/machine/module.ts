@@ -49,6 +49,9 @@ export interface CoreExports {
   snapshotSize(): number;
   beginRestore(bytes: number): number;
   finishRestore(bytes: number): void;
+  dumpOwners(fromPa: bigint): number;
+  dumpRecords(skip: number): number;
+  heapUsed(heap: number): bigint;
   checkInvariants(mask: bigint): number;
   violationSubject(): bigint;
   violationExpected(): bigint;
@@ -66,6 +69,12 @@ export interface CoreExports {
   tlbForgetReports(): void;
   tlbInvalidateAll(): void;
   tlbSuppress(site: number): void;
+  dumpParcels(handle: number): number;
+  dumpMembers(handle: number): number;
+  dumpRegions(handle: number, from: number): number;
+  dumpIpas(handle: number, vmid: number, from: number): number;
+  rmVmInfo(vmid: number): bigint;
+  gunyahOwner(pa: bigint): bigint;
   walkRegisters(): number;
   walkSetRegisters(): void;
   walkRequests(): number;

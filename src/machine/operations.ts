@@ -3,6 +3,8 @@
 
 import * as abi from "../../assembly/abi/operations.js";
 import { ANDROID_OPERATIONS } from "./android-operations.js";
+import { GUNYAH_OPERATIONS } from "./gunyah-operations.js";
+import { RESOURCE_MANAGER_OPERATIONS } from "./gunyah-rm-operations.js";
 import { KVM_OPERATIONS } from "./kvm-operations.js";
 
 /** Where an argument lies in the record. */
@@ -12,15 +14,15 @@ export type Place = "vm" | "vcpu" | "a" | "b" | "c" | "d";
  * What an argument is, and how text formats write it:
  * `u64` a 64-bit value (address, frame number, mask), a hex string; `handle` a VM handle, a hex string;
  * `mask` a mask of less than 32 bits, a hex string; `index` and `count` decimal numbers (a negative count is modulo 2^64);
- * `flag` 0 or 1.
+ * `capability` a number of less than 16 bits; `bits` any 32 bits, a hex string; `flag` 0 or 1.
  */
-export type ArgumentKind = "u64" | "handle" | "mask" | "index" | "count" | "flag";
+export type ArgumentKind = "u64" | "handle" | "mask" | "index" | "count" | "capability" | "bits" | "flag";
 
 /** One argument of an operation. */
 export interface Argument {
   readonly kind: ArgumentKind;
   readonly at: Place;
-  /** The bit of the field that holds a flag; without it the flag is the whole field. */
+  /** The bit of the field that holds a flag, or from which a capability or 32 bits stand; without it the value is the whole field. */
   readonly bit?: number;
   /** A flag that is stored negated. */
   readonly inverted?: boolean;
@@ -136,6 +138,8 @@ export const OPERATIONS = {
 
   ...ANDROID_OPERATIONS,
   ...KVM_OPERATIONS,
+  ...GUNYAH_OPERATIONS,
+  ...RESOURCE_MANAGER_OPERATIONS,
 } as const satisfies Record<string, Verb>;
 
 /** The name of a verb, as traces, the CLI and explanations spell it. */
@@ -180,6 +184,8 @@ const LIMITS: Readonly<Record<Exclude<ArgumentKind, "u64" | "count">, number>> =
   handle: 0xffff,
   mask: 0x7fff_ffff,
   index: 0xffff_ffff,
+  capability: 0xffff,
+  bits: 0xffff_ffff,
   flag: 1,
 };
 
@@ -223,11 +229,13 @@ function loadArgument(view: DataView, at: number, argument: Argument): number | 
   if (place === "vcpu") {
     const field = view.getUint32(at + abi.OPERATION_VCPU, true);
     if (kind === "mask") return field & LIMITS.mask;
+    if (kind === "capability") return (field >>> (bit ?? 0)) & LIMITS.capability;
     const value = bit === undefined ? field : (field >>> bit) & 1;
     return argument.inverted === true ? 1 - value : value;
   }
   const field = view.getBigUint64(at + OFFSETS[place], true);
   if (kind === "flag") return Number((field >> BigInt(bit ?? 0)) & 1n);
+  if (kind === "bits") return Number(BigInt.asUintN(32, field >> BigInt(bit ?? 0)));
   return kind === "count" ? BigInt.asIntN(64, field) : field;
 }
 

@@ -2,6 +2,8 @@
 
 import * as android from "../../assembly/abi/android.js";
 import * as codes from "../../assembly/abi/codes.js";
+import * as gunyah from "../../assembly/abi/gunyah.js";
+import * as resourceManager from "../../assembly/abi/gunyah-rm.js";
 import * as kvm from "../../assembly/abi/kvm.js";
 import * as abi from "../../assembly/abi/records.js";
 import type { AbortResult, Effect } from "./effects.js";
@@ -54,13 +56,23 @@ export interface OutcomeDetails {
   readonly hostMap?: bigint;
   /** kvm_guest_fault: what KVM_RUN returns with. `gpa` and `size` in bytes. */
   readonly runExit?: { readonly reason: number; readonly gpa: bigint; readonly size: bigint };
+  /** Gunyah: what a call answers beside its result: a capability, a handle, an address. Present without effects too. */
+  readonly answer?: bigint;
+  /** gunyah_abort: the exception that the VM takes. */
+  readonly exception?: {
+    readonly far: bigint;
+    readonly spsr: bigint;
+    readonly pstate: bigint;
+    /** Offset of the vector from VBAR_EL1. */
+    readonly vector: number;
+  };
 }
 
 /** The answer to one operation. */
 export interface Outcome {
-  /** 0 or a count, or a negative errno. Undefined in meaning unless `status` is `ok`. */
+  /** 0 or a count, or a negative errno; of a Gunyah machine, its own error number. Undefined in meaning unless `status` is `ok`. */
   readonly ret: number;
-  /** `EPERM` and so on, null if the call succeeded. */
+  /** `EPERM` and so on (Gunyah: `MEMDB_NOT_OWNER` and so on), null if the call succeeded. */
   readonly errno: string | null;
   readonly status: OutcomeStatus;
   /** Which check refused, for example `host_state`; null if none did. */
@@ -68,7 +80,7 @@ export interface Outcome {
   /** REASON_* of assembly/abi/codes.ts; behind it, what the check looked at (a byte address, a handle or a count). */
   readonly reasonCode: number;
   readonly subject: bigint;
-  /** What the check wanted and what it found, in the units that its REASON_* names. */
+  /** What the check wanted and what it found, in the units that its REASON_* names; or what there is beside `details.answer`. */
   readonly expected: number;
   readonly found: number;
   /** Where EL2 stopped, if `status` is `panicked`. */
@@ -80,15 +92,15 @@ export interface Outcome {
 }
 
 /** The codes called `prefix`X, as code -> x. */
-function namesOf(prefix: string): ReadonlyMap<number, string> {
+function namesOf(prefix: string, ...tables: readonly Readonly<Record<string, number>>[]): ReadonlyMap<number, string> {
   const names = new Map<number, string>();
-  for (const [name, code] of Object.entries({ ...codes, ...android, ...kvm })) {
+  for (const [name, code] of tables.flatMap((table) => Object.entries(table))) {
     if (name.startsWith(prefix)) names.set(code, name.slice(prefix.length).toLowerCase());
   }
   return names;
 }
 
-const REASONS = namesOf("REASON_");
+const REASONS = namesOf("REASON_", codes, android, kvm, gunyah, resourceManager);
 const ERRNOS: ReadonlyMap<number, string> = new Map(
   Object.entries(codes)
     .filter(([name]) => /^E[A-Z0-9]+$/.test(name))
@@ -137,6 +149,7 @@ const PANICS: ReadonlyMap<number, Omit<Panic, "code">> = new Map<number, Omit<Pa
   [codes.PANIC_HOST_STAGE2_IDMAP, warn("host_stage2_idmap")],
   [codes.PANIC_HYP_POOL, bug("hyp_alloc_pages")],
   [codes.PANIC_PGTABLE_NULL_HOOK, EL2_FAULT],
+  [gunyah.PANIC_CRITICAL_VCPU_FAULT, bug("vcpu_halted")],
 ]);
 
 /** The panic with code PANIC_*. */
@@ -146,25 +159,35 @@ export function panicOf(code: number): Panic {
   return { code, ...known };
 }
 
-const STATUSES: readonly OutcomeStatus[] = ["ok", "panicked", "invalid", "limit"];
+// The last one: ran, and answers something.
+const STATUSES: readonly OutcomeStatus[] = ["ok", "panicked", "invalid", "limit", "ok"];
 
 /** Reads one 24-byte result record and joins it with the operation's effects. */
-export function decodeOutcome(view: DataView, record: number, effects: readonly Effect[]): Outcome {
-  const status = STATUSES[view.getUint16(record + abi.RESULT_STATUS, true)] ?? "invalid";
+export function decodeOutcome(
+  view: DataView,
+  record: number,
+  effects: readonly Effect[],
+  errorName: (ret: number) => string | null = (ret) => (ret < 0 ? errnoName(ret) : null),
+): Outcome {
+  const raw = view.getUint16(record + abi.RESULT_STATUS, true);
+  const status = STATUSES[raw] ?? "invalid";
+  const answered = raw === abi.STATUS_ANSWERED;
   const ret = view.getInt32(record + abi.RESULT_RET, true);
   const code = view.getUint16(record + abi.RESULT_REASON, true);
   const refused = status === "ok" && code !== codes.REASON_NONE;
   return {
     ret,
-    errno: ret < 0 && status === "ok" ? errnoName(ret) : null,
+    errno: status === "ok" ? errorName(ret) : null,
     status,
     reason: refused ? reasonName(code) : null,
     reasonCode: refused ? code : codes.REASON_NONE,
     subject: refused ? view.getBigUint64(record + abi.RESULT_SUBJECT, true) : 0n,
-    expected: refused ? view.getUint32(record + abi.RESULT_EXPECTED, true) : 0,
-    found: refused ? view.getUint32(record + abi.RESULT_FOUND, true) : 0,
+    expected: refused || answered ? view.getUint32(record + abi.RESULT_EXPECTED, true) : 0,
+    found: refused || answered ? view.getUint32(record + abi.RESULT_FOUND, true) : 0,
     panic: status === "panicked" ? panicOf(code) : null,
-    details: detailsOf(effects),
+    details: answered
+      ? { ...detailsOf(effects), answer: view.getBigUint64(record + abi.RESULT_SUBJECT, true) }
+      : detailsOf(effects),
     effects,
   };
 }
@@ -180,6 +203,11 @@ function detailsOf(effects: readonly Effect[]): OutcomeDetails {
       case "abort": {
         const { result, ipa, injectedEsr, start, size } = effect;
         details.abort = { result, ipa, injectedEsr, start, size };
+        break;
+      }
+      case "exception": {
+        const { far, spsr, pstate, vector } = effect;
+        details.exception = { far, spsr, pstate, vector };
         break;
       }
       case "hvc":

@@ -3,10 +3,13 @@
 
 import { ANDROID_REASONS } from "./android-reasons.js";
 import * as codes from "../../assembly/abi/codes.js";
+import { PANIC_CRITICAL_VCPU_FAULT } from "../../assembly/abi/gunyah.js";
 import { kernelFunction } from "./functions.js";
+import { GUNYAH_REASONS } from "./gunyah-reasons.js";
+import { RESOURCE_MANAGER_REASONS } from "./gunyah-rm-reasons.js";
 import { KVM_REASONS } from "./kvm-reasons.js";
 import { componentName, count, hex, pageStateName } from "./names.js";
-import type { Outcome, Panic } from "./outcome.js";
+import { errnoName, type Outcome, type Panic } from "./outcome.js";
 
 /** The part of an outcome that tells which check refused. */
 export type Refusal = Pick<Outcome, "ret" | "errno" | "reason" | "reasonCode" | "subject" | "expected" | "found">;
@@ -25,7 +28,22 @@ export interface RefusalReport {
   readonly check: string;
 }
 
-type Unit = "pfn" | "gfn" | "pa" | "ipa" | "vm" | "esr" | "hpfar" | "x1" | "bytes" | "offset" | "none";
+type Unit =
+  | "pfn"
+  | "gfn"
+  | "pa"
+  | "ipa"
+  | "vm"
+  | "parcel"
+  | "capability"
+  | "object"
+  | "value"
+  | "esr"
+  | "hpfar"
+  | "x1"
+  | "bytes"
+  | "offset"
+  | "none";
 
 /** How a check's expected and found are written. */
 type Words = (value: number) => string;
@@ -140,6 +158,8 @@ const REASONS: ReadonlyMap<number, Reason> = new Map<number, Reason>([
   ],
   ...ANDROID_REASONS,
   ...KVM_REASONS,
+  ...GUNYAH_REASONS,
+  ...RESOURCE_MANAGER_REASONS,
 ]);
 
 /** The subject of a check, in the unit its reason gives it. */
@@ -157,7 +177,13 @@ function subjectName(unit: Unit, subject: bigint, pageShift: number): string | n
       return `${unit.toUpperCase()} ${hex(subject)}`;
     case "vm":
       return `VM ${hex(subject)}`;
+    case "parcel":
+      return `parcel ${hex(subject)}`;
+    case "capability":
+    case "object":
+      return `${unit} ${subject}`;
     case "bytes":
+    case "value":
       return hex(subject);
     case "offset":
       return `offset ${hex(subject)}`;
@@ -200,14 +226,15 @@ function isShareLimit(refusal: Refusal): boolean {
 export function refusalSentence(verb: string, refusal: Refusal, pageShift: number): string {
   const by = kernelFunction(verb)?.name ?? verb;
   const report = reportRefusal(refusal, pageShift);
-  const answer = refusal.errno === null ? String(refusal.ret) : `-${refusal.errno}`;
+  const isErrno = refusal.errno !== null && refusal.errno === errnoName(refusal.ret);
+  const answer = refusal.errno === null ? String(refusal.ret) : `${isErrno ? "-" : ""}${refusal.errno}`;
   const head = isRefused(refusal) ? `refused with ${answer} by ${by}` : `answered with ${answer} by ${by}`;
   return report === null ? head : `${head}: ${report.check}`;
 }
 
 /** A check may also end a call that is fine: a host fault on what is mapped already, a poisoned page that counts as reclaimed. */
 function isRefused(refusal: Refusal): boolean {
-  return refusal.ret < 0 && refusal.reasonCode !== codes.REASON_HOST_MAPPED;
+  return (refusal.ret < 0 || refusal.errno !== null) && refusal.reasonCode !== codes.REASON_HOST_MAPPED;
 }
 
 const WRITE_FAILED = "a table could not be changed after all checks had passed";
@@ -250,6 +277,7 @@ const PANICS: ReadonlyMap<number, string> = new Map([
   [codes.PANIC_HOST_STAGE2_IDMAP, "the entry names another owner, but the page is the host's"],
   [codes.PANIC_HYP_POOL, "the page pool contradicts itself"],
   [codes.PANIC_PGTABLE_NULL_HOOK, "a guest table has no hook to free a detached table"],
+  [PANIC_CRITICAL_VCPU_FAULT, "HLOS took a fault that is neither handled nor passed on to it"],
 ]);
 
 /** `EL2 panicked in hyp_page_ref_dec (bug): the page has no reference to drop`. */

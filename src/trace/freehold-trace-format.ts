@@ -55,6 +55,8 @@ const MAXIMA: Readonly<Record<ArgumentKind, bigint>> = {
   handle: 0xffffn,
   mask: 0x7fff_ffffn,
   index: 0xffff_ffffn,
+  capability: 0xffffn,
+  bits: 0xffff_ffffn,
   flag: 1n,
 };
 

@@ -39,7 +39,16 @@ const count = z
   .union([hexString(16), z.int()])
   .meta({ id: "count", description: "A number of pages; a negative one is modulo 2^64." });
 
-const ARGUMENTS: Readonly<Record<ArgumentKind, z.ZodType>> = { u64, handle, mask: index, index, count, flag };
+const ARGUMENTS: Readonly<Record<ArgumentKind, z.ZodType>> = {
+  u64,
+  handle,
+  mask: index,
+  index,
+  count,
+  capability: handle,
+  bits: index,
+  flag,
+};
 
 const ret = z.union([hexString(8), z.int().max(0x7fff_ffff)]).meta({
   id: "ret",

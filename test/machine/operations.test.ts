@@ -3,6 +3,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import * as android from "../../assembly/abi/android.js";
+import * as gunyah from "../../assembly/abi/gunyah.js";
+import * as resourceManager from "../../assembly/abi/gunyah-rm.js";
 import * as kvm from "../../assembly/abi/kvm.js";
 import * as abi from "../../assembly/abi/operations.js";
 import {
@@ -19,7 +21,7 @@ const view = () => new DataView(new ArrayBuffer(abi.OPERATION_SIZE));
 const names = Object.keys(OPERATIONS) as OperationName[];
 
 test("every opcode of the ABI has one name, spelled like its constant", () => {
-  const opcodes = Object.entries({ ...abi, ...android, ...kvm }).filter(
+  const opcodes = Object.entries({ ...abi, ...android, ...kvm, ...gunyah, ...resourceManager }).filter(
     ([name]) => name.toUpperCase() in OPERATIONS || name.toLowerCase() in OPERATIONS,
   );
 
@@ -63,6 +65,8 @@ const values: Record<Argument["kind"], fc.Arbitrary<number | bigint>> = {
   handle: fc.integer({ min: 0, max: 0xffff }),
   mask: fc.integer({ min: 0, max: 0x7fff_ffff }),
   index: fc.integer({ min: 0, max: 0xffff_ffff }),
+  capability: fc.integer({ min: 0, max: 0xffff }),
+  bits: fc.integer({ min: 0, max: 0xffff_ffff }),
   count: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
   flag: fc.integer({ min: 0, max: 1 }),
 };
