@@ -1,4 +1,4 @@
-// The matrix as GitHub's Markdown: a table for each group, notes, and below them every cell as a section that unfolds.
+// The matrix as GitHub's Markdown: a table for each group (or one for all, where each has one row), notes, and below them every cell as a section that unfolds.
 
 import type { Writable } from "node:stream";
 import { cellsOf, markedText, MARK_WORDS, type Cell, type Matrix, type Row } from "../../scenario/matrix.js";
@@ -12,18 +12,40 @@ import { cellWithNote, notesOf } from "./notes.js";
 /** @param evidence cells lead to their evidence below the tables; without it there are tables and notes alone */
 export function printMarkdown(matrix: Matrix, stream: Writable, { evidence }: { readonly evidence: boolean }): void {
   const notes = notesOf(matrix);
-  for (const { name, rows } of matrix.groups) {
-    writeLine(stream, `## ${escape(name)}\n`);
-    writeLine(stream, tableRow(["Scenario", ...matrix.systems.map((system) => code(system.name))]));
-    writeLine(stream, tableRow(["---", ...matrix.systems.map(() => "---")]));
-    for (const row of rows) writeLine(stream, matrixRow(row, notes, evidence));
-    writeLine(stream, "");
-  }
+  if (isDigest(matrix)) printDigest(matrix, notes, evidence, stream);
+  else printGroups(matrix, notes, evidence, stream);
   for (const [sign, words] of legendOf(matrix)) writeLine(stream, `- ${code(sign)} ${escape(words)}`);
   for (const [note, number] of notes) writeLine(stream, `- \\[${number}\\] ${escape(note)}`);
   if (!evidence) return;
   writeLine(stream, "\n## Evidence\n");
   printMarkdownCells(matrix, stream);
+}
+
+type Notes = ReadonlyMap<string, number>;
+
+function printGroups(matrix: Matrix, notes: Notes, evidence: boolean, stream: Writable): void {
+  for (const { name, rows } of matrix.groups) {
+    writeLine(stream, `## ${escape(name)}\n`);
+    printHead(["Scenario"], matrix, stream);
+    for (const row of rows) writeLine(stream, tableRow(rowTexts(row, notes, evidence)));
+    writeLine(stream, "");
+  }
+}
+
+/** One scenario of each of several groups: a table for each would be all headings. */
+const isDigest = ({ groups }: Matrix) => groups.length > 1 && groups.every(({ rows }) => rows.length === 1);
+
+function printDigest(matrix: Matrix, notes: Notes, evidence: boolean, stream: Writable): void {
+  printHead(["Group", "Scenario"], matrix, stream);
+  for (const { name, rows } of matrix.groups) {
+    for (const row of rows) writeLine(stream, tableRow([escape(name), ...rowTexts(row, notes, evidence)]));
+  }
+  writeLine(stream, "");
+}
+
+function printHead(left: readonly string[], matrix: Matrix, stream: Writable): void {
+  writeLine(stream, tableRow([...left, ...matrix.systems.map((system) => code(system.name))]));
+  writeLine(stream, tableRow([...left, ...matrix.systems].map(() => "---")));
 }
 
 /** Every cell as a section that unfolds. What a step stands on is printed where it comes up first, and linked to later. */
@@ -35,12 +57,12 @@ export function printMarkdownCells(matrix: Matrix, stream: Writable): void {
 /** Where evidence was printed before, by its text. */
 type Told = Map<string, string>;
 
-function matrixRow({ scenario, cells }: Row, notes: ReadonlyMap<string, number>, evidence: boolean): string {
+function rowTexts({ scenario, cells }: Row, notes: Notes, evidence: boolean): string[] {
   const texts = cells.map((cell) => {
     const text = escape(cellWithNote(cell, notes));
     return cell === null || !evidence ? text : `[${text}](#${anchorOf(cell)})`;
   });
-  return tableRow([escape(scenario.title), ...texts]);
+  return [escape(scenario.title), ...texts];
 }
 
 const tableRow = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;

@@ -40,6 +40,21 @@ test("tables alone, with notes", () => {
 `);
 });
 
+test("one scenario of each of several groups: one table", () => {
+  const matrix = aMatrix(
+    ["pkvm"],
+    [
+      [aScenario("load"), [{ shows: "SEGV" }]],
+      [aScenario("store", { group: "Stores" }), [{ shows: "OBJ" }]],
+    ],
+  );
+  expect(printed(matrix, false).split("\n\n")[0]).toBe(`\
+| Group | Scenario | \`pkvm\` |
+| --- | --- | --- |
+| Host accesses | What load does | SEGV |
+| Stores | What store does | OBJ |`);
+});
+
 test("every cell leads to a section with its evidence", () => {
   const text = printed(
     aMatrix(["pkvm"], [[aScenario("load"), [{ shows: "SEGV", result: "SIGSEGV/SEGV_ACCERR", evidence: EVIDENCE }]]]),
