@@ -1,12 +1,7 @@
 // Listings of the resource manager's state for people and comparisons. Each call fills the dump window from where the caller
 // left off and answers the number of records. Layouts: abi/gunyah-rm.ts.
 
-import {
-  DUMP_ACL_SIZE,
-  DUMP_PARCEL_SIZE,
-  DUMP_REGION_SIZE,
-  RM_VM_NONE,
-} from "../abi/gunyah-rm";
+import { DUMP_ACL_SIZE, DUMP_PARCEL_SIZE, DUMP_REGION_SIZE, RM_VM_NONE } from "../abi/gunyah-rm";
 import { VMID_END } from "../abi/gunyah";
 import { findOwnerRun, ownerObject, ownerType, ownerWord } from "../systems/gunyah/memdb";
 import { findParcel, ipaAt, memberAt, memberOf, nextParcel, parcelWord, regionAt } from "../systems/gunyah/parcel";

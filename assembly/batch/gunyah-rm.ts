@@ -10,13 +10,7 @@ import { memReclaim, memRelease } from "../systems/gunyah/parcel-return";
 import { deny } from "../systems/gunyah/refusal";
 import { rmParcelLock, rmVmAlloc, rmVmDealloc, rmVmExit, rmVmReset } from "../systems/gunyah/rm-lifecycle";
 import { appendPiece, PIECE_BYTES, takeMessage } from "../systems/gunyah/rm-message";
-import {
-  rmVmConfigDevice,
-  rmVmConfigFirmware,
-  rmVmConfigImage,
-  rmVmInit,
-  rmVmStart,
-} from "../systems/gunyah/rm-start";
+import { rmVmConfigDevice, rmVmConfigFirmware, rmVmConfigImage, rmVmInit, rmVmStart } from "../systems/gunyah/rm-start";
 import { giveDeviceSpace } from "../systems/gunyah/vm-memory";
 
 /** A record that is no operation, as batch/execute.ts knows it. */

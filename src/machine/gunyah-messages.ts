@@ -142,9 +142,7 @@ function listBytes(entries: readonly unknown[], entryBytes: number): number {
 
 /** ACL, SGL and attributes together. */
 function listsBytes({ acl, sgl, attributes }: Pick<CreateMessage, "acl" | "sgl" | "attributes">): number {
-  return (
-    listBytes(acl, abi.ACL_ENTRY) + listBytes(sgl, abi.SGL_ENTRY) + listBytes(attributes, abi.ATTRIBUTE_ENTRY)
-  );
+  return listBytes(acl, abi.ACL_ENTRY) + listBytes(sgl, abi.SGL_ENTRY) + listBytes(attributes, abi.ATTRIBUTE_ENTRY);
 }
 
 export function encodeCreate(message: CreateMessage): Uint8Array {

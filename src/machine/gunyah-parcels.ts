@@ -59,7 +59,7 @@ export interface RmVm {
 export function parcels(machine: Machine): Parcel[] {
   const { core } = machine;
   const found: Parcel[] = [];
-  for (let next = 0; ; ) {
+  for (let next = 0; ;) {
     const count = core.exports.dumpParcels(next);
     if (count === 0) return found;
     const records = copyWindow(core, count * abi.DUMP_PARCEL_SIZE);

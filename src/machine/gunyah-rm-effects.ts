@@ -92,7 +92,14 @@ export function decodeResourceManagerEffect(kind: number, fields: EffectFields):
       };
     case abi.EFFECT_NOTIFICATION: {
       const what = rmMessageName(Number(address)) ?? hex(address);
-      return { kind: "notification", to: owner, what, handle: Number(before), about: Number(after), tag: Number(extra) };
+      return {
+        kind: "notification",
+        to: owner,
+        what,
+        handle: Number(before),
+        about: Number(after),
+        tag: Number(extra),
+      };
     }
     case abi.EFFECT_ACCEPT_REPLY:
       return { kind: "accept_reply", vm: owner, ipa: address, size: after, incomplete: extra !== 0n };

@@ -57,7 +57,9 @@ export function rmErrorName(error: number): RmErrorName | null {
 }
 
 const MESSAGES: ReadonlyMap<number, string> = new Map([
-  ...[...namesOf("MEM_")].filter(([value]) => value >>> 24 === 0x51).map(([value, name]) => [value, `MEM_${name}`] as const),
+  ...[...namesOf("MEM_")]
+    .filter(([value]) => value >>> 24 === 0x51)
+    .map(([value, name]) => [value, `MEM_${name}`] as const),
 ]);
 
 /** `MEM_LEND` for 0x51000012, `MEM_RECALL` for 0x51100014; null for what is neither message nor notification. */
