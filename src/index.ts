@@ -30,6 +30,27 @@ export {
 export { resolveGunyahConfig, type GunyahMachineConfig } from "./machine/gunyah-config.js";
 export { decodeOwner, hypercallErrorName, ownerName, type Owner } from "./machine/gunyah-names.js";
 export {
+  ownerOf,
+  parcel,
+  parcels,
+  rmVm,
+  type Parcel,
+  type ParcelMember,
+  type ParcelRegion,
+  type RmVm,
+} from "./machine/gunyah-parcels.js";
+export type { ParcelStatus, ResourceManagerEffect } from "./machine/gunyah-rm-effects.js";
+export { rmErrorName, rmMessageName, type RmErrorName } from "./machine/gunyah-rm-reasons.js";
+export {
+  GunyahVm,
+  type AcceptRequest,
+  type Member,
+  type MemoryAttribute,
+  type ParcelRequest,
+  type Rights,
+  type RmAnswer,
+} from "./machine/gunyah-vm.js";
+export {
   OPERATIONS,
   decodeOperation,
   encodeOperation,

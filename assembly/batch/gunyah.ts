@@ -90,7 +90,9 @@ export function runGunyah(operations: usize, results: usize, count: i32, recordE
 }
 
 function executeGunyah(rec: usize, result: usize): void {
-  memory.fill(result, 0, RESULT_SIZE);
+  store<u64>(result, 0);
+  store<u64>(result, 0, RESULT_SUBJECT);
+  store<u64>(result, 0, RESULT_EXPECTED);
   if (panicked != 0) {
     writeVerdict(result, 0, panicked, STATUS_PANICKED);
     return;

@@ -82,7 +82,9 @@ export interface RmAnswer {
   readonly error: number;
   /** `OK`, `MEM_INUSE`, ... */
   readonly name: RmErrorName;
-  /** The handle of a new parcel or of one that was looked up, the first address of an accepted one; null for other answers. */
+  /** The handle of a new parcel, or of one that was looked up; null for other answers. */
+  readonly handle: number | null;
+  /** The same as bigint; of an accept the first region's address, of an allocated VM its VMID. Null for other answers. */
   readonly value: bigint | null;
   readonly outcome: Outcome;
 }
@@ -177,7 +179,7 @@ export class GunyahVm {
 
   /** Sends any message. */
   send(message: number, bytes: Uint8Array): RmAnswer {
-    return answerOf(this.#run(messageOperations(this.vmid, message, bytes)));
+    return answerOf(this.#run(messageOperations(this.vmid, message, bytes)), message !== abi.MEM_ACCEPT);
   }
 
   /**
@@ -230,15 +232,16 @@ export class GunyahVm {
   }
 
   #ask(operation: Operation): RmAnswer {
-    return answerOf(this.#run([operation]));
+    return answerOf(this.#run([operation]), false);
   }
 }
 
-function answerOf(outcome: Outcome): RmAnswer {
+function answerOf(outcome: Outcome, isHandle: boolean): RmAnswer {
   const error = outcome.ret;
   const name = rmErrorName(error);
   if (name === null) throw new Error(`the resource manager answered ${error}`);
-  return { error, name, value: outcome.details.answer ?? null, outcome };
+  const value = outcome.details.answer ?? null;
+  return { error, name, handle: isHandle && value !== null ? Number(value) : null, value, outcome };
 }
 
 function memTypeOf(io: boolean): number {

@@ -421,7 +421,8 @@ function takeOver(parcel: Parcel, vm: RmVm, member: Member): i32 {
   let taken: u32 = 0;
   while (ret == 0 && taken < parcel.regionCount) {
     const region = regionAt(parcel, taken);
-    ret = to != null ? takeRegion(parcel, region, to, owner) : deny(RM_MEM_INVALID, REASON_ACCEPT_DONATE, region.pa, 0, 0);
+    ret =
+      to != null ? takeRegion(parcel, region, to, owner) : deny(RM_MEM_INVALID, REASON_ACCEPT_DONATE, region.pa, 0, 0);
     if (ret == 0) taken++;
   }
   if (ret == 0) ret = mapRegions(parcel, vm, member, to as Extent, ownedAttributes(parcel.memType));

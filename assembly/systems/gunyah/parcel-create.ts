@@ -305,7 +305,8 @@ function takeMemory(parcel: Parcel): i32 {
     }
   }
   if (parcel.sanitizeCreate) {
-    for (let i = first; i < parcel.regionCount; i++) zeroRange(parcel.extent, regionAt(parcel, i).pa, regionAt(parcel, i).size);
+    for (let i = first; i < parcel.regionCount; i++)
+      zeroRange(parcel.extent, regionAt(parcel, i).pa, regionAt(parcel, i).size);
   }
   return 0;
 }
@@ -319,7 +320,7 @@ function checkRange(ipa: u64, size: u64): i32 {
 // owner's own; a page in it that is shared already, with the owner's rights unchanged, fails the run.
 function takeRange(parcel: Parcel, ipa: u64, size: u64): i32 {
   let at = ipa;
-  for (const end = ipa + size; at < end; ) {
+  for (const end = ipa + size; at < end;) {
     const error = lookup(space, owned, at, end - at);
     if (error != 0) return deny(RM_MEM_INVALID, REASON_REGION_NOT_OWNED, at, 0, error);
     const run = lookupSize;

@@ -36,16 +36,7 @@ import {
 } from "../../abi/gunyah-rm";
 import { VMID_RM } from "../../abi/gunyah";
 import { record, recording } from "../../memory/journal";
-import {
-  aclWord,
-  aclWordAt,
-  attributeWord,
-  findParcel,
-  memberOf,
-  nextParcel,
-  Parcel,
-  regionAt,
-} from "./parcel";
+import { aclWord, aclWordAt, attributeWord, findParcel, memberOf, nextParcel, Parcel, regionAt } from "./parcel";
 import { answer } from "./answer";
 import { acl, aclCount, attributeCount, attributes, readCreate, sgl, sglCount } from "./parcel-create";
 import { closeMessage, list, listCount, message, openMessage, readList } from "./rm-message";
@@ -131,7 +122,8 @@ export function memLookupSgl(caller: u32): i32 {
   if (ret != 0) return ret;
   let parcel = nextParcel(0);
   while (parcel != null) {
-    if (parcel.owner == caller && parcel.state == PARCEL_SHARING && isAsListed(parcel)) return answer(parcel.handle, 0, 0);
+    if (parcel.owner == caller && parcel.state == PARCEL_SHARING && isAsListed(parcel))
+      return answer(parcel.handle, 0, 0);
     parcel = nextParcel(parcel.handle + 1);
   }
   return deny(RM_LOOKUP_FAILED, REASON_LOOKUP, caller, 0, 0);

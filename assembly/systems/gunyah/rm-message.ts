@@ -28,7 +28,7 @@ let outgoing: usize = 0;
 
 /** The message being read: its first byte and its length. */
 export let message: usize = 0;
-export let messageBytes: u32 = 0;
+let messageBytes: u32 = 0;
 let cursor: u32 = 0;
 
 /** The list that readList found: its first entry, how many, and the half-word beside the count. */

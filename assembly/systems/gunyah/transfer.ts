@@ -78,12 +78,11 @@ function eachStep(x: Extent | null, y: Extent | null, start: u64, end: u64): i32
 
 // The records of one extent at `pa`; where the first of them ends.
 function readSide(side: usize, me: Extent | null, pa: u64, end: u64): u64 {
-  memory.fill(side, 0, SIDE);
   let stop = end;
-  if (me == null) return stop;
   for (let slot: u32 = 0; slot < SLOTS; slot++) {
-    const space = slotSpace(me, slot);
-    if (space == null) continue;
+    store<u32>(side + ((slot as usize) << 4), 0, 8);
+    const space = me != null ? slotSpace(me, slot) : null;
+    if (me == null || space == null) continue;
     readRecord(me, slot, pa, stop);
     stop = recordEnd;
     if (!hasRecord) continue;

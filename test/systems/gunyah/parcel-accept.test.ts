@@ -78,12 +78,14 @@ const readOnly: Break = (r) => {
   const [member, ...owner] = r.parcel.acl;
   r.parcel = { ...r.parcel, acl: [{ ...member!, rights: "R" }, ...owner] };
 };
-const partly = (count: number): Break => (r) => {
-  r.before.unshift(() => {
-    const regions = two(FIRST_IPA, FIRST_IPA + 0x10000n).slice(0, count);
-    board.must(board.a.accept(0, { transfer: r.transfer, regions, done: false }));
-  });
-};
+const partly =
+  (count: number): Break =>
+  (r) => {
+    r.before.unshift(() => {
+      const regions = two(FIRST_IPA, FIRST_IPA + 0x10000n).slice(0, count);
+      board.must(board.a.accept(0, { transfer: r.transfer, regions, done: false }));
+    });
+  };
 
 // Section 6.6, in its order: the check, the error with the reason, what it can be broken for, how.
 const ALL: Transfer[] = ["DONATE", "LEND", "SHARE"];
@@ -236,7 +238,9 @@ describe("section 6.6, what is validated", () => {
       { vmid: B, rights: "R" as const },
     ];
     board.must(board.hlos.lend({ acl, regions: [region(0)] }));
-    expect(board.a.accept(0, { transfer: "LEND", validate: { acl: [...acl].reverse() } }).outcome.reason).toBe("acl_entry");
+    expect(board.a.accept(0, { transfer: "LEND", validate: { acl: [...acl].reverse() } }).outcome.reason).toBe(
+      "acl_entry",
+    );
     expect(board.a.accept(0, { transfer: "LEND", validate: { acl } }).name).toBe("OK");
   });
 
@@ -287,7 +291,9 @@ describe("section 6.6, addresses", () => {
   test("contiguous: one range for all regions, whose size must be the total", () => {
     lend(region(0), region(4, 2));
     const wrong = [at(FIRST_IPA + MIB, PAGE)];
-    expect(board.a.accept(0, { transfer: "LEND", contiguous: true, regions: wrong }).outcome.reason).toBe("address_size");
+    expect(board.a.accept(0, { transfer: "LEND", contiguous: true, regions: wrong }).outcome.reason).toBe(
+      "address_size",
+    );
     const regions = [at(FIRST_IPA + MIB, 3n * PAGE)];
     expect(board.a.accept(0, { transfer: "LEND", contiguous: true, regions }).value).toBe(FIRST_IPA + MIB);
     expect(board.reach(A, FIRST_IPA + MIB, page(0))).toBe("RWX");
@@ -325,7 +331,8 @@ describe("section 6.6, addresses", () => {
   });
 
   test("a reply has at most 512 addresses; INCOMPLETE asks for another call", () => {
-    const regions = (from: number, count: number) => Array.from({ length: count }, (_, index) => region(2 * (from + index)));
+    const regions = (from: number, count: number) =>
+      Array.from({ length: count }, (_, index) => region(2 * (from + index)));
     board.must(board.hlos.lend({ acl: [{ vmid: A, rights: "R" }], regions: regions(0, 512), append: true }));
     board.must(board.hlos.append(0, regions(512, 88)));
     const first = board.a.accept(0, { transfer: "LEND", done: false });

@@ -147,7 +147,8 @@ describe("section 6.4, checks of a create", () => {
 
 describe("section 6.4, what a create does", () => {
   test("check 9: RM, configured VMs below 64 and allocated dynamic VMs can be in an ACL; others cannot", () => {
-    const lendTo = (vmid: number) => send({ ...draft(abi.MEM_LEND), acl: [{ vmid, rights: RWX }], sgl: [region(vmid)], attributes: [] });
+    const lendTo = (vmid: number) =>
+      send({ ...draft(abi.MEM_LEND), acl: [{ vmid, rights: RWX }], sgl: [region(vmid)], attributes: [] });
     expect([1, 2, 63, RM, A, B].map(lendTo)).toEqual(["OK", "OK", "OK", "OK", "OK", "OK"]);
     const refused = "ARGUMENT_INVALID acl_vmid";
     expect([0, 64, 0x7f, NO_VM, 0xbf, 0xc0, 0xfe, 0x103].map(lendTo)).toEqual(Array(8).fill(refused));
@@ -177,7 +178,12 @@ describe("section 6.4, what a create does", () => {
 
   test("check 12: IO memory is DEVICE memory", () => {
     board.addDevice();
-    const io = { ...draft(abi.MEM_LEND), memType: 1, acl: [{ vmid: A, rights: 6 }], sgl: [{ ipa: DEVICE, size: PAGE }] };
+    const io = {
+      ...draft(abi.MEM_LEND),
+      memType: 1,
+      acl: [{ vmid: A, rights: 6 }],
+      sgl: [{ ipa: DEVICE, size: PAGE }],
+    };
     for (const attr of [0, 2, 3]) {
       expect(send({ ...io, attributes: [{ attr, vmid: A }] })).toBe("ARGUMENT_INVALID attribute_io");
     }

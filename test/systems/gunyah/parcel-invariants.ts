@@ -62,7 +62,8 @@ export function violations(board: Board, vmids: readonly number[]): string[] {
 function booksOf({ handle, members, shareCount, state, regions, totalSize }: Parcel): string[] {
   const found: string[] = [];
   const accepted = members.filter(({ shared }) => shared);
-  if (accepted.length !== shareCount) found.push(`I12: parcel ${handle} counts ${shareCount}, ${accepted.length} hold it`);
+  if (accepted.length !== shareCount)
+    found.push(`I12: parcel ${handle} counts ${shareCount}, ${accepted.length} hold it`);
   if ((state === "SHARED") !== shareCount > 0) found.push(`I12: parcel ${handle} is ${state}, held by ${shareCount}`);
   if (regions.reduce((sum, { size }) => sum + size, 0n) !== totalSize) found.push(`I14: parcel ${handle}`);
   for (const { vmid, mapped, shared, contiguous, ipas } of members) {

@@ -149,7 +149,9 @@ describe("exit and reset", () => {
   });
 
   test("stages in order; last accepted is first released, each owner told; flags 0: nothing is zeroed that nobody asked for", () => {
-    const handles = [0, 2, 4].map((first) => board.handle(board.hlos.lend({ acl, regions: [region(first)], label: 9 })));
+    const handles = [0, 2, 4].map((first) =>
+      board.handle(board.hlos.lend({ acl, regions: [region(first)], label: 9 })),
+    );
     for (const index of [1, 0, 2]) board.must(board.a.accept(handles[index]!, { transfer: "LEND" }));
     board.write(page(0), 42n);
     board.must(board.hlos.initVm(A));
@@ -185,7 +187,11 @@ describe("exit and reset", () => {
     board.must(board.a.accept(handle, { transfer: "DONATE" }));
     board.must(board.hlos.initVm(A));
     board.must(board.hlos.resetVm(A));
-    expect([board.owner(page(0)), board.read(page(0)), board.reach(HLOS, page(0), page(0))]).toEqual(["parent_ddr", 42n, "-"]);
+    expect([board.owner(page(0)), board.read(page(0)), board.reach(HLOS, page(0), page(0))]).toEqual([
+      "parent_ddr",
+      42n,
+      "-",
+    ]);
   });
 
   test("parcels of a VM that is gone are nobody's: kept while held, then parent_ddr's; a later VM does not inherit them", () => {

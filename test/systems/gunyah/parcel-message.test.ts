@@ -27,7 +27,17 @@ const lend: CreateMessage = {
   sgl: [{ ipa: page(0), size: PAGE }],
   attributes: [{ attr: 0, vmid: A }],
 };
-const accept = { handle: 0, memType: 0, transType: 1, flags: 128, label: 0, mapVmid: 0, acl: [], sgl: [], attributes: [] };
+const accept = {
+  handle: 0,
+  memType: 0,
+  transType: 1,
+  flags: 128,
+  label: 0,
+  mapVmid: 0,
+  acl: [],
+  sgl: [],
+  attributes: [],
+};
 const notify = { handle: 0, flags: abi.NOTIFY_SHARED, tag: 0, vmids: [A] };
 
 // Every message with its length of the fixed part and all counts (6.1).
@@ -57,9 +67,12 @@ test.each(messages)("%s: a byte left over -> 4", (_, id, bytes) => {
   expect(board.send(HLOS, id, Uint8Array.from([...bytes, 0]))).toBe("MSG_INVALID rm_left_over");
 });
 
-test.each(messages.filter(([, , bytes, least]) => bytes.length > least))("%s: a list cut short -> 4", (_, id, bytes) => {
-  expect(board.send(HLOS, id, bytes.subarray(0, bytes.length - 1))).toBe("MSG_INVALID rm_list_cut");
-});
+test.each(messages.filter(([, , bytes, least]) => bytes.length > least))(
+  "%s: a list cut short -> 4",
+  (_, id, bytes) => {
+    expect(board.send(HLOS, id, bytes.subarray(0, bytes.length - 1))).toBe("MSG_INVALID rm_list_cut");
+  },
+);
 
 const many = <T>(entry: T, count = 513): T[] => Array.from({ length: count }, () => entry);
 

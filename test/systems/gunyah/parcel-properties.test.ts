@@ -21,7 +21,11 @@ const vmid = fc.constantFrom<number>(...VMIDS);
 const rights = fc.constantFrom(...RIGHTS);
 const handle = fc.nat(6);
 const spot = fc.record({ first: fc.nat(30), pages: fc.constantFrom(1, 1, 1, 2, 3) });
-const acl = fc.uniqueArray(fc.record({ vmid, rights }), { minLength: 1, maxLength: 3, selector: (member) => member.vmid });
+const acl = fc.uniqueArray(fc.record({ vmid, rights }), {
+  minLength: 1,
+  maxLength: 3,
+  selector: (member) => member.vmid,
+});
 const small = fc.nat(8);
 
 type Verb =
@@ -62,7 +66,11 @@ type Verb =
       readonly fits: boolean;
     }
   | { readonly verb: "notify"; readonly by: number; readonly handle: number; readonly to: number }
-  | { readonly verb: "life"; readonly of: number; readonly step: "init" | "start" | "exit" | "reset" | "dealloc" | "alloc" };
+  | {
+      readonly verb: "life";
+      readonly of: number;
+      readonly step: "init" | "start" | "exit" | "reset" | "dealloc" | "alloc";
+    };
 
 const by = vmid;
 const bool = fc.boolean();
@@ -100,7 +108,13 @@ const verb: fc.Arbitrary<Verb> = fc.oneof(
   },
   {
     weight: 4,
-    arbitrary: fc.record({ verb: fc.constantFrom("release" as const, "reclaim" as const), by, handle, sanitize: bool, fits: usually }),
+    arbitrary: fc.record({
+      verb: fc.constantFrom("release" as const, "reclaim" as const),
+      by,
+      handle,
+      sanitize: bool,
+      fits: usually,
+    }),
   },
   { weight: 1, arbitrary: fc.record({ verb: fc.constant("notify" as const), by, handle, to: vmid }) },
   {
@@ -108,7 +122,14 @@ const verb: fc.Arbitrary<Verb> = fc.oneof(
     arbitrary: fc.record({
       verb: fc.constant("life" as const),
       of: fc.constantFrom<number>(A, B),
-      step: fc.constantFrom("init" as const, "start" as const, "exit" as const, "reset" as const, "dealloc" as const, "alloc" as const),
+      step: fc.constantFrom(
+        "init" as const,
+        "start" as const,
+        "exit" as const,
+        "reset" as const,
+        "dealloc" as const,
+        "alloc" as const,
+      ),
     }),
   },
 );
@@ -244,7 +265,11 @@ test("I20: after an accepted DONATE the handle is unknown and the old owner has 
   // Donated on to B: HLOS's record would take effect if it were there and HLOS owned the page for a moment.
   const second = board.handle(board.a.donate({ acl: rwx(B), regions: [{ ipa: FIRST_IPA, size: PAGE }] }));
   board.must(board.b.accept(second, { transfer: "DONATE" }));
-  expect([HLOS, A, B].map((vmid) => board.reach(vmid, vmid === HLOS ? page(0) : FIRST_IPA, page(0)))).toEqual(["-", "-", "RWX"]);
+  expect([HLOS, A, B].map((vmid) => board.reach(vmid, vmid === HLOS ? page(0) : FIRST_IPA, page(0)))).toEqual([
+    "-",
+    "-",
+    "RWX",
+  ]);
 });
 
 // Confidentiality.

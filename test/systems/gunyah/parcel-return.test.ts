@@ -169,7 +169,9 @@ describe("section 6.8, what a RECLAIM does", () => {
   });
 
   test("I17: each region is zeroed before the owner's leaf is back", () => {
-    const handle = board.handle(board.hlos.lend({ acl: [{ vmid: A, rights: "RWX" }], regions: [region(0), region(2)] }));
+    const handle = board.handle(
+      board.hlos.lend({ acl: [{ vmid: A, rights: "RWX" }], regions: [region(0), region(2)] }),
+    );
     const { outcome } = board.hlos.reclaim(handle, true);
     const order = outcome.effects.flatMap((effect) => {
       if (effect.kind === "wipe") return [`zero ${effect.pa.toString(16)}`];

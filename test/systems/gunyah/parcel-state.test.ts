@@ -25,11 +25,13 @@ function seen(): string {
 
 const to = (vmid: number, rights: Rights) => ({ vmid, rights });
 const regions = [region(0)];
-const lend = (sanitize = false, append = false) => board.must(board.hlos.lend({ acl: [to(A, "RW")], regions, sanitize, append }));
+const lend = (sanitize = false, append = false) =>
+  board.must(board.hlos.lend({ acl: [to(A, "RW")], regions, sanitize, append }));
 const share = (owner: Rights, sanitize = false) =>
   board.must(board.hlos.share({ acl: [to(HLOS, owner), to(A, "R")], regions, sanitize }));
 const donate = (sanitize = false) => board.must(board.hlos.donate({ acl: [to(A, "RWX")], regions, sanitize }));
-const accept = (transfer: "DONATE" | "LEND" | "SHARE", done = true) => board.must(board.a.accept(0, { transfer, done }));
+const accept = (transfer: "DONATE" | "LEND" | "SHARE", done = true) =>
+  board.must(board.a.accept(0, { transfer, done }));
 
 // prettier-ignore
 test.each<[row: string, steps: (() => unknown)[], after: string]>([

@@ -192,7 +192,8 @@ export class Board {
     }
     for (let index = 0; index < 64; index++) lines.push(`${this.owner(page(index))} ${this.read(page(index))}`);
     lines.push(`${this.owner(DEVICE)} ${this.owner(DEVICE + PAGE)}`);
-    for (const parcel of this.parcels()) lines.push(JSON.stringify(parcel, (_, value: unknown) => (typeof value === "bigint" ? value.toString() : value)));
+    for (const parcel of this.parcels())
+      lines.push(JSON.stringify(parcel, (_, value: unknown) => (typeof value === "bigint" ? value.toString() : value)));
     return lines.join("\n");
   }
 }
