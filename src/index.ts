@@ -47,7 +47,7 @@ export {
   type Member,
   type MemoryAttribute,
   type ParcelRequest,
-  type Rights,
+  type Rights as ParcelRights,
   type RmAnswer,
 } from "./machine/gunyah-vm.js";
 export {

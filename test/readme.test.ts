@@ -59,7 +59,7 @@ test("the README has every command and option of the help, and no other", async 
   const names = (text: string) => new Set(text.match(/(?<![\w-])--[a-z][a-z0-9-]+/g));
   const general = ["--help", "--version"];
   const helps = await Promise.all(
-    ["replay", "explain", "walk", "decode"].map(async (name) => (await freehold(name, "--help")).stdout),
+    ["replay", "explain", "walk", "decode", "run", "compare"].map(async (name) => (await freehold(name, "--help")).stdout),
   );
   const options = names(helps.join("\n"));
   expect([...names(README)].filter((name) => !options.has(name))).toEqual([]);
@@ -69,6 +69,11 @@ test("the README has every command and option of the help, and no other", async 
   const commands = [...stdout.matchAll(/^ {2}([a-z]+) \[/gm)].map(([, name]) => name).filter((name) => name !== "help");
   const shown = [...README.matchAll(/^### `freehold ([a-z]+) /gm)].map(([, name]) => name);
   expect(shown).toEqual(commands);
+});
+
+test("the matrix is what the command prints", () => {
+  const [, command = "", shown] = /^<!-- npx (freehold compare .+) -->\n\n(.*?)\n\n<!-- end -->$/ms.exec(README) ?? [];
+  expect(shown).toBe(run(`npx ${command}`).trimEnd());
 });
 
 test("the README has every exit code of the help", () => {
