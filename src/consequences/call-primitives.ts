@@ -7,6 +7,7 @@ import { CALL_DATA, type HostCall, type Preparation, type Primitive } from "./ho
 import type { FilePage, Frame, HostPage } from "./host-memory.js";
 import type { MemoryManagement } from "./memory-management.js";
 import { Process } from "./processes.js";
+import { hostRule } from "./rule-table.js";
 import { stepResult, type Signal, type StepResult } from "./result.js";
 import { ONE_MORE_BYTE, USER_COPIES, type UserCopy, type UserCopyName } from "./user-copies.js";
 import type { MemslotChange, VmDriver } from "./vm-driver.js";
@@ -70,6 +71,14 @@ export function runCall(
   context.log.rule(call.rule);
   return new CallRun(call, by, pages, context).run();
 }
+
+const DIRECT_IO_REFUSED = hostRule(
+  "linux.direct-io.guest-memory",
+  "direct I/O from or to guest memory that user space cannot map fails with the pin; nobody has tried it",
+  "10.2",
+  "U",
+  "block/bio.c:bio_iov_iter_get_pages",
+);
 
 /** What ends a call before its end. */
 type End = { readonly errno: string } | { readonly lacks: string } | { readonly skip: true };
@@ -220,8 +229,10 @@ class CallRun {
     }
   }
 
-  #gup({ write, errno }: Extract<Primitive, { do: "gup" }>, page: HostPage): End | null {
+  #gup({ write, errno, forDevice }: Extract<Primitive, { do: "gup" }>, page: HostPage): End | null {
     const gup = this.#context.memory.gup(page, { write });
+    const isRefused = gup.errno !== null && page.file !== null && page.file.guestMemory !== null;
+    if (isRefused && forDevice === true) this.#context.log.rule(DIRECT_IO_REFUSED);
     if (gup.errno !== null) return { errno: errno ?? gup.errno };
     this.#frame = gup.frame;
     return CONTINUE;

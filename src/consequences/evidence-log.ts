@@ -25,6 +25,7 @@ export class EvidenceLog {
   readonly #texts: boolean;
   #pending: Pending[] = [];
   readonly #marks: Mark[] = [];
+  #restate: (rule: Rule) => Rule = (rule) => rule;
 
   constructor(options: EvidenceLogOptions = {}) {
     this.#texts = options.texts ?? true;
@@ -76,8 +77,17 @@ export class EvidenceLog {
 
   /** A rule that was applied. */
   rule(rule: Rule): void {
-    this.#marks.push(rule.citation.mark);
-    if (this.#texts) this.#pending.push({ kind: "rule", rule });
+    const stated = this.#restate(rule);
+    this.#marks.push(stated.citation.mark);
+    if (this.#texts) this.#pending.push({ kind: "rule", rule: stated });
+  }
+
+  /**
+   * From here on rules are written down as `restate` gives them: what was measured on one system may be known less well of
+   * another that works by the same rule.
+   */
+  restateRules(restate: (rule: Rule) => Rule): void {
+    this.#restate = restate;
   }
 
   /** What somebody notices, as a sentence; a function is asked only if the log is read. */

@@ -661,8 +661,12 @@ function posted(rule: Rule): Rule {
   };
 }
 
-const postedRows = <Case, Then>(rows: readonly Row<Case, Then>[]): Row<Case, Then>[] =>
-  rows.map((row) => ({ ...row, rule: posted(row.rule) }));
+/** What was posted is about stage-2 aborts; an ordinary fault is handled as everywhere. */
+const postedRows = <Case extends FaultCase, Then>(rows: readonly Row<Case, Then>[]): Row<Case, Then>[] =>
+  rows.flatMap((row) => [
+    { ...row, rule: posted(row.rule), when: (given: Case) => isStage2Abort(given) && row.when(given) },
+    { ...row, when: (given: Case) => !isStage2Abort(given) && row.when(given) },
+  ]);
 
 /** Android tells the test not to retry for pKVM aborts: no page is seized, the kernel dies instead. */
 const ANDROID_NOT_RETRIED: Row<SpuriousCase, SpuriousVerdict> = {

@@ -9,8 +9,8 @@ import type { MemslotChange } from "./vm-driver.js";
 
 /** One thing that a call does with one of its pages. */
 export type Primitive =
-  /** get_user_pages; `errno`: what the caller makes of a failure, if not the errno itself. */
-  | { readonly do: "gup"; readonly write: boolean; readonly errno?: string }
+  /** get_user_pages; `errno`: what the caller makes of a failure, if not the errno itself. `forDevice`: direct I/O. */
+  | { readonly do: "gup"; readonly write: boolean; readonly errno?: string; readonly forDevice?: boolean }
   /** A load or store by the kernel through its own alias of the frame that an earlier primitive found. */
   | { readonly do: "kernel-load" | "kernel-store" }
   /** A no-fault read through the kernel's own alias; what cannot be read reads as 0. */
@@ -230,11 +230,17 @@ const PROBES_AND_TRANSFERS: readonly HostCall[] = [
   ),
   call("o_direct_write", "O_DIRECT write: the page is pinned and the disk reads it", seen(BIO), {
     bytes: "page",
-    program: [GUP_READ, { do: "dma", kind: "read" }],
+    program: [
+      { ...GUP_READ, forDevice: true },
+      { do: "dma", kind: "read" },
+    ],
   }),
   call("o_direct_read", "O_DIRECT read: the page is pinned and the disk writes it", seen(BIO), {
     bytes: "page",
-    program: [GUP_WRITE, { do: "dma", kind: "write" }],
+    program: [
+      { ...GUP_WRITE, forDevice: true },
+      { do: "dma", kind: "write" },
+    ],
   }),
 ];
 

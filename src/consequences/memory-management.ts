@@ -114,7 +114,7 @@ export class MemoryManagement {
   }
 
   #caseOf(page: HostPage, write: boolean, longterm: boolean): MmCase {
-    return { page, write, longterm, hidden: this.#isHidden(page) };
+    return { page, write, longterm, isHidden: () => this.#isHidden(page) };
   }
 
   #isHidden({ file }: HostPage): boolean {
@@ -166,12 +166,20 @@ export class MemoryManagement {
   /** The page cache's frame of a file page, zero-filled if there was none. */
   fileFrame(file: FilePage): Frame | null {
     if (file.frame !== null) return file.frame;
-    const frame = this.#zeroFrame();
+    const frame = this.#newFileFrame(file);
     if (frame === null) return null;
     file.frame = frame;
     frame.references += 1;
     frame.isGuestMemory = file.guestMemory !== null;
     return frame;
+  }
+
+  /** A file that keeps guest memory of its own gives the frame itself. */
+  /** A file with memory of its own gives the frame itself. */
+  #newFileFrame(file: FilePage): Frame | null {
+    if (file.guestMemory?.takeFrame === undefined) return this.#zeroFrame();
+    const pa = file.guestMemory.takeFrame(file);
+    return pa === null ? null : this.frameAt(pa);
   }
 
   // ---- changes of address spaces ----
@@ -259,6 +267,7 @@ export class MemoryManagement {
   /** memory_failure on the page's frame. */
   poison(page: HostPage, frame: Frame): void {
     frame.poisoned = true;
+    if (page.file !== null) page.file.guestMemory?.memoryFailure?.(page.file);
     if (decide(MEMORY_FAILURE, page, this.#log) === "keep") return;
     this.zap(page);
     page.isPoisoned = true;

@@ -35,8 +35,8 @@ export interface MmCase {
   readonly page: HostPage;
   readonly write: boolean;
   readonly longterm: boolean;
-  /** The file of guest memory behind it refuses user space a PTE. */
-  readonly hidden: boolean;
+  /** Asks the file of guest memory behind it: whether it refuses user space a PTE. */
+  readonly isHidden: () => boolean;
 }
 
 const forbids = ({ page: { protection }, write }: MmCase): boolean =>
@@ -84,7 +84,7 @@ export const MM_FAULT: readonly Row<MmCase, MmVerdict>[] = [
       "M",
       HANDLE,
     ),
-    when: ({ hidden }) => hidden,
+    when: ({ isHidden }) => isHidden(),
     then: { kind: "signal", signal: "SIGBUS", code: "BUS_ADRERR" },
   },
   {
@@ -132,7 +132,7 @@ export const GET_USER_PAGES: readonly Row<MmCase, string | null>[] = [
       "M",
       GUP,
     ),
-    when: ({ hidden }) => hidden,
+    when: ({ isHidden }) => isHidden(),
     then: "EFAULT",
   },
   {

@@ -52,6 +52,13 @@ export interface GuestMemoryFile {
   mayMapToUser(page: FilePage): FileAnswer;
   /** fallocate(PUNCH_HOLE | KEEP_SIZE). On success the host's model drops PTEs and frame unless `keepsFrame`. */
   punchHole(page: FilePage): FileAnswer;
+  /**
+   * The frame behind a page, from the file's own memory, zeroed if the file had none: physical address in bytes; null: none
+   * is free. Without it the host's allocator gives one. What the file takes back is its own affair (Frames.free).
+   */
+  takeFrame?(page: FilePage): bigint | null;
+  /** memory_failure hit the page's frame: the host's mappings go, the file keeps the frame. */
+  memoryFailure?(page: FilePage): void;
   /** ftruncate, fallocate with mode 0, read(2) and write(2), mmap(MAP_PRIVATE). */
   refuses(request: "truncate" | "allocate" | "read" | "write" | "map-private"): FileAnswer;
 }

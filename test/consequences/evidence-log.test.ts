@@ -85,3 +85,11 @@ test("without texts nothing is kept but the marks, and no sentence is made", () 
   expect(log.take()).toEqual([]);
   expect(log.marks()).toEqual(["S"]);
 });
+
+test("restated rules: the words stay or change as the system has it, and the mark that counts is the new one", () => {
+  const log = new EvidenceLog();
+  log.restateRules((rule) => ({ ...rule, citation: { ...rule.citation, mark: "U" } }));
+  log.rule(RULE);
+  expect(log.take()).toEqual([{ kind: "rule", rule: { ...RULE, citation: { ...RULE.citation, mark: "U" } } }]);
+  expect(log.marks()).toEqual(["U"]);
+});

@@ -275,10 +275,17 @@ test.each<[string, Given, string]>([
   expect(rules.every((id) => id.startsWith("android."))).toBe(true);
 });
 
-test("5: what is known of Android's fault path is posted, not read", () => {
+test("5: what is known of Android's way with stage-2 aborts is posted, not read", () => {
   const { pageFault, kernelFault, spurious } = FAULT_TABLES["android-6.12"];
-  const marks = [...pageFault, ...kernelFault, ...spurious].map(({ rule }) => rule.citation.mark);
+  const rules = [...pageFault, ...kernelFault, ...spurious].map(({ rule }) => rule);
+  const marks = rules.filter(({ id }) => id.startsWith("android.")).map(({ citation }) => citation.mark);
   expect(new Set(marks)).toEqual(new Set(["P"]));
+});
+
+test("5: an ordinary fault is to Android what it is to every Linux", () => {
+  const { verdict, rules } = abort({ esr: 0x92000007n, kernel: "android-6.12" });
+  expect(verdict.kind).toBe("mm-fault");
+  expect(rules).toEqual(abort({ esr: 0x92000007n }).rules);
 });
 
 test("every rule id is its own", () => {

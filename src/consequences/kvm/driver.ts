@@ -13,6 +13,7 @@ import { stepResult, type StepResult } from "../result.js";
 import { decide, hostRule } from "../rule-table.js";
 import type { MemslotChange, VmDriver } from "../vm-driver.js";
 import type { El2, Touch } from "./el2.js";
+import { ANDROID_RULES, el2Features, type El2Features } from "./el2-features.js";
 import { GUEST_ABORT_ROWS, type AbortVerdict, type GuestAbort } from "./guest-abort.js";
 import { CALL_RULES, callAnswer, GUEST_CALLS, type GuestCall } from "./guest-calls.js";
 import { HypVm, type GuestFault, type KernelPages, type VmRequest } from "./hyp-vm.js";
@@ -62,6 +63,7 @@ export class KvmDriver implements VmDriver {
   readonly #host: LinuxHost;
   readonly #log: EvidenceLog;
   readonly #config: HostConfig;
+  readonly #features: El2Features;
   readonly #pages: KernelPages;
   readonly #protected: ProtectedAbort;
   readonly #shared: SharedAbort;
@@ -72,8 +74,9 @@ export class KvmDriver implements VmDriver {
     this.#host = host;
     this.#log = host.log;
     this.#config = config;
+    this.#features = el2Features(config);
     this.#pages = pages;
-    this.#protected = new ProtectedAbort(host);
+    this.#protected = new ProtectedAbort(host, this.#features);
     this.#shared = new SharedAbort(host);
   }
 
@@ -112,14 +115,27 @@ export class KvmDriver implements VmDriver {
       this.#log.rule(CALL_RULES.repeated);
       return { exit: { ...shown, ipa, kind: "store", fault: "translation", hasSyndrome: false } };
     }
-    if (outcome.ret === 0) {
-      this.#log.rule(CALL_RULES.unknown);
-      return { done: stepResult("NOT_SUPPORTED") };
-    }
+    if (outcome.ret !== 0) return { done: this.#answered(call, outcome) };
+    if (call === "relinquish" && this.#features.relinquish) return { done: this.#relinquished(vm, ipa) };
+    this.#log.rule(CALL_RULES.unknown);
+    return { done: stepResult("NOT_SUPPORTED") };
+  }
+
+  #answered(call: GuestCall, outcome: Outcome): StepResult {
     this.#log.rule(CALL_RULES.inEl2);
+    if (call === "unshare" && this.#features.iommu) this.#log.rule(ANDROID_RULES.unshared);
     const { result, value } = callAnswer(outcome);
     this.#log.saw("guest", `x0 = ${value} from its hypercall`);
-    return { done: stepResult(result, { value: value > 0n ? value : null }) };
+    return stepResult(result, { value: value > 0n ? value : null });
+  }
+
+  /** EL2 has done it, and leaves the call to the host so that it lets go of the page as well. */
+  #relinquished(vm: KvmVm, ipa: bigint): StepResult {
+    this.#log.rule(ANDROID_RULES.relinquished);
+    const mapping = vm.mappings.get(ipa);
+    vm.mappings.delete(ipa);
+    if (mapping !== undefined) this.#host.unpin(vm.vmm, mapping.frame);
+    return stepResult("ok");
   }
 
   /** KVM_RUN with a write fault at `ipa`, be it one that another vCPU has taken as well. */
@@ -193,8 +209,16 @@ export class KvmDriver implements VmDriver {
   #handle(vm: KvmVm, vcpu: number, exit: Exit): StepResult | null {
     const va = vm.addressBehind(exit.ipa & ~this.#pageMask);
     const verdict = decide(GUEST_ABORT_ROWS, this.#abortOf(vm, exit, va !== null), this.#log);
+    if (verdict.kind === "exit" && this.#features.mmioGuard) return this.#guarded(vm, vcpu, verdict, exit);
     if (verdict.kind === "map") return this.#giveMemory(vm, vcpu, exit, va === null ? null : vm.vmm.pageAt(va));
     return this.#ending(verdict, exit);
+  }
+
+  /** __pkvm_check_ioguard_page: an access that the VMM would emulate goes back to a guest that has not asked for that. */
+  #guarded(vm: KvmVm, vcpu: number, verdict: Exclude<AbortVerdict, { kind: "map" }>, exit: Exit): StepResult | null {
+    this.#log.rule(ANDROID_RULES.mmioGuard);
+    const { errno } = this.#el2.apply({ op: "guest_mmio_abort", vm: vm.hyp.handle, vcpu, ipa: exit.ipa });
+    return this.#ending(errno === null ? verdict : { kind: "inject", exception: "SEA" }, exit);
   }
 
   #abortOf(vm: KvmVm, { ipa, kind, fault, hasSyndrome }: Exit, hasSlot: boolean): GuestAbort {

@@ -28,6 +28,9 @@ const ANSWERS_BY_EFFECTS: ReadonlySet<OperationName> = new Set<OperationName>([
   "guest_hvc",
   "hcall_donate_guest",
   "hcall_share_guest",
+  "kvm_guest_fault",
+  "gmem_host_fault",
+  "gmem_fallocate",
 ]);
 
 export class El2 {

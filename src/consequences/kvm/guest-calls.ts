@@ -10,6 +10,7 @@ export const GUEST_CALLS = {
   share: 0xc600_0003n,
   unshare: 0xc600_0004n,
   mmioGuard: 0xc600_0007n,
+  relinquish: 0xc600_0009n,
 } as const;
 export type GuestCall = keyof typeof GUEST_CALLS;
 

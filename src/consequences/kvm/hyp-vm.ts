@@ -191,6 +191,11 @@ export class HypVm {
     return this.#el2.apply({ op: "reclaim_dying_guest_page", vm: this.handle, gfn: this.#frame(ipa) });
   }
 
+  /** FF-A messages that end what the guest has lent to the secure world of this page. */
+  releaseFfa(ipa: bigint): void {
+    this.#el2.apply({ op: "guest_unshare_ffa", vm: this.handle, vcpu: 0, gfn: this.#frame(ipa) });
+  }
+
   /** kvm_arch_destroy_vm: EL2 lets go of the VM, then the host takes back what it shared. */
   finalize(): void {
     if (this.#created) this.#el2.apply({ op: "finalize_teardown_vm", vm: this.handle });

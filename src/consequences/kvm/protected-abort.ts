@@ -5,6 +5,7 @@ import type { EvidenceLog } from "../evidence-log.js";
 import type { HostPage } from "../host-memory.js";
 import type { LinuxHost } from "../linux-host.js";
 import { decide, hostRule, observedRule, type Row } from "../rule-table.js";
+import { ANDROID_RULES, type El2Features } from "./el2-features.js";
 import type { GuestFault } from "./hyp-vm.js";
 import type { KvmVm } from "./vm.js";
 
@@ -90,10 +91,11 @@ export const POISON_ROWS: readonly Row<number, MapResult>[] = [
   },
 ];
 
-/** A donation's errno, and whether a guest has the page. */
+/** A donation's errno, and what is the matter with the page: a guest has it, or a device may use it. */
 interface DonateCase {
   readonly errno: string | null;
   readonly isGuests: boolean;
+  readonly isDmaMapped: boolean;
 }
 
 /** What the donation's errno means for KVM_RUN. */
@@ -124,6 +126,7 @@ export const DONATE_ROWS: readonly Row<DonateCase, MapResult>[] = [
     when: ({ errno }) => errno === "ENOMEM",
     then: "ENOMEM",
   },
+  { rule: ANDROID_RULES.dmaMapped, when: ({ isDmaMapped }) => isDmaMapped, then: "EINVAL" },
   {
     rule: hostRule("kvm.donate.refused", "EL2 refuses the arguments", "2.5", "S", MAP),
     when: () => true,
@@ -134,10 +137,12 @@ export const DONATE_ROWS: readonly Row<DonateCase, MapResult>[] = [
 export class ProtectedAbort {
   readonly #host: LinuxHost;
   readonly #log: EvidenceLog;
+  readonly #features: El2Features;
 
-  constructor(host: LinuxHost) {
+  constructor(host: LinuxHost, features: El2Features) {
     this.#host = host;
     this.#log = host.log;
+    this.#features = features;
   }
 
   /** pkvm_mem_abort, in its order; the faulting vCPU is loaded. `page`: null where the VMM has nothing mapped. */
@@ -161,10 +166,17 @@ export class ProtectedAbort {
 
   /** pkvm_pgtable_stage2_map: `mapped` means that the caller has a new mapping to record. */
   map(vm: KvmVm, ipa: bigint, pa: bigint, fault: GuestFault): MapResult | "mapped" {
-    if (vm.mappings.has(ipa)) return decide(POISON_ROWS, vm.hyp.inPoisonFault(fault), this.#log);
+    if (vm.mappings.has(ipa)) return this.#mappedAlready(vm, fault);
     const isGuests = vm.hyp.isGuestPage(pa);
-    const { errno } = vm.hyp.donate(pa, ipa);
-    return decide(DONATE_ROWS, { errno, isGuests }, this.#log) ?? "mapped";
+    const { errno, reason } = vm.hyp.donate(pa, ipa);
+    return decide(DONATE_ROWS, { errno, isGuests, isDmaMapped: reason === "dma_use" }, this.#log) ?? "mapped";
+  }
+
+  /** KVM has a record of the page, and yet the guest faults on it. */
+  #mappedAlready(vm: KvmVm, fault: GuestFault): MapResult {
+    if (this.#features.forceReclaim) return decide(POISON_ROWS, vm.hyp.inPoisonFault(fault), this.#log);
+    this.#log.rule(ANDROID_RULES.raced);
+    return null;
   }
 }
 

@@ -1,8 +1,10 @@
 // The end of a VM, when its VMM dies or closes the last descriptor (kvm/pkvm.c:pkvm_pgtable_stage2_destroy_range,
 // kvm/arm.c:kvm_arch_destroy_vm; reference host-and-vmm 2.8, observed 5).
 
+import type { Outcome } from "../../machine/machine.js";
 import type { LinuxHost } from "../linux-host.js";
 import { hostRule, observedRule } from "../rule-table.js";
+import { ANDROID_RULES } from "./el2-features.js";
 import type { KvmVm, Mapping } from "./vm.js";
 
 const DESTROY = "arch/arm64/kvm/pkvm.c:pkvm_pgtable_stage2_destroy_range";
@@ -56,6 +58,15 @@ function returnMemory(vm: KvmVm, host: LinuxHost): void {
 }
 
 function reclaim(vm: KvmVm, { ipa, frame }: Mapping, host: LinuxHost): void {
-  if (vm.hyp.reclaimDying(ipa).ret < 0) host.log.rule(TEARDOWN_RULES.failed);
+  if (reclaimDying(vm, ipa, host).ret < 0) host.log.rule(TEARDOWN_RULES.failed);
   else host.unpin(vm.vmm, frame);
+}
+
+/** What the guest lent to the secure world comes back only when EL2 has ended that. */
+function reclaimDying(vm: KvmVm, ipa: bigint, host: LinuxHost): Outcome {
+  const outcome = vm.hyp.reclaimDying(ipa);
+  if (outcome.errno !== "EBUSY") return outcome;
+  host.log.rule(ANDROID_RULES.ffaRelease);
+  vm.hyp.releaseFfa(ipa);
+  return vm.hyp.reclaimDying(ipa);
 }

@@ -12,10 +12,26 @@ export interface SystemRow {
 /** In the order of the matrix's columns. */
 export const SYSTEMS: readonly SystemRow[] = [
   { name: "pkvm", title: "pKVM, Linux 7.3", load: async () => (await import("./pkvm/index.js")).pkvm },
+  {
+    name: "pkvm-android",
+    title: "pKVM, Android",
+    load: async () => (await import("./pkvm-android/index.js")).pkvmAndroid,
+  },
+  {
+    name: "kvm-gmem",
+    title: "KVM, guest_memfd private",
+    load: async () => (await import("./kvm-gmem/index.js")).kvmGmem,
+  },
+  {
+    name: "kvm-gmem-shared",
+    title: "KVM, guest_memfd shared",
+    load: async () => (await import("./kvm-gmem/index.js")).kvmGmemShared,
+  },
 ];
 
-/** Systems that scenarios speak of and whose folders are still to come. */
-const TO_COME = [
+/** Names that scenarios may use, in the same order; the folders of some are still to come. */
+export const SYSTEM_NAMES: readonly string[] = [
+  "pkvm",
   "pkvm-android",
   "gunyah",
   "gunyah-linux-pinned",
@@ -24,9 +40,6 @@ const TO_COME = [
   "kvm-gmem",
   "kvm-gmem-shared",
 ];
-
-/** Names that scenarios may use. */
-export const SYSTEM_NAMES: readonly string[] = [...new Set([...SYSTEMS.map(({ name }) => name), ...TO_COME])];
 
 /** The system of that name, null if there is none. */
 export async function loadSystem(name: string): Promise<System | null> {

@@ -2,7 +2,9 @@
 // Reference host-and-vmm 1.1, pkvm-el2 section 4.
 
 import type { CpuAccess, CpuAnswer, DmaAccess, DmaAnswer, Hardware } from "../../../consequences/hardware.js";
+import type { Rule } from "../../../consequences/evidence.js";
 import type { El2 } from "../../../consequences/kvm/el2.js";
+import { el2Features, type El2Features } from "../../../consequences/kvm/el2-features.js";
 import { hostRule } from "../../../consequences/rule-table.js";
 import type { EvidenceLog } from "../../../consequences/evidence-log.js";
 import { isValid } from "../../../machine/describe.js";
@@ -26,15 +28,29 @@ const DMA_RULES = {
     "7.5",
     "U",
   ),
+  noMirror: hostRule(
+    "android.dma.no-iommu",
+    "EL2 protects by IOMMUs; of a device that has none in front of it nothing is known",
+    "7.5",
+    "U",
+  ),
+  mirror: hostRule(
+    "android.dma.mirrored",
+    "EL2 mirrors the host's stage 2 in the IOMMU, which stops the device; what the device then reports is not known",
+    "7.5",
+    "U",
+  ),
 } as const;
 
 export class PkvmHardware implements Hardware {
   readonly #el2: El2;
   readonly #log: EvidenceLog;
+  readonly #features: El2Features;
 
   constructor(el2: El2, log: EvidenceLog) {
     this.#el2 = el2;
     this.#log = log;
+    this.#features = el2Features(el2.machine.config);
   }
 
   access(access: CpuAccess): CpuAnswer {
@@ -86,8 +102,9 @@ export class PkvmHardware implements Hardware {
       "hypervisor",
       `an access of the host at EL${el} to PA ${hex(pa)}, which is not the host's: abort injected`,
     );
-    // inject_host_exception writes FAR_EL1 for translation faults only.
-    return { kind: "abort", esr, far: kind === "translation" ? va : null };
+    // inject_host_exception of Linux 7.3 writes FAR_EL1 for translation faults only.
+    const hasFar = kind === "translation" || this.#features.alwaysWritesFar;
+    return { kind: "abort", esr, far: hasFar ? va : null };
   }
 
   #spins(): CpuAnswer {
@@ -99,7 +116,7 @@ export class PkvmHardware implements Hardware {
   }
 
   dma({ pa, kind, value = 0n, iommu }: DmaAccess): DmaAnswer {
-    this.#log.rule(iommu === "none" ? DMA_RULES.unprotected : DMA_RULES.mirrored);
+    this.#log.rule(this.#dmaRule(iommu));
     const stored = kind === "write" ? value : null;
     const found = iommu === "none" || this.#isHostsByTable(pa) ? this.#besideStage2(pa, stored) : null;
     const way = iommu === "none" ? "no stage 2 on the way" : "through an IOMMU that mirrors the host's stage 2";
@@ -108,6 +125,11 @@ export class PkvmHardware implements Hardware {
       found === null ? "blocked" : `${hex(found)} was there`,
     );
     return found === null ? { kind: "blocked" } : { kind: "done", value: found };
+  }
+
+  #dmaRule(iommu: DmaAccess["iommu"]): Rule {
+    if (this.#features.iommu) return iommu === "none" ? DMA_RULES.noMirror : DMA_RULES.mirror;
+    return iommu === "none" ? DMA_RULES.unprotected : DMA_RULES.mirrored;
   }
 
   /** A mirror of the host's table has what the host could map on demand too: all but annotated entries. */
@@ -125,7 +147,8 @@ export class PkvmHardware implements Hardware {
     return found;
   }
 
-  forceReclaim(pa: bigint): number {
+  forceReclaim(pa: bigint): number | null {
+    if (!this.#features.forceReclaim) return null;
     return this.#el2.apply({ op: "host_force_reclaim_page_guest", phys: pa }).ret;
   }
 }

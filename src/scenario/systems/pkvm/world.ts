@@ -4,10 +4,12 @@ import { SHARED_BORROWED, SHARED_OWNED } from "../../../../assembly/abi/codes.js
 import { TaskEnded } from "../../../consequences/cpu.js";
 import type { KvmDriver } from "../../../consequences/kvm/driver.js";
 import type { El2 } from "../../../consequences/kvm/el2.js";
+import { ANDROID_RULES, el2Features, type El2Features } from "../../../consequences/kvm/el2-features.js";
+import type { GuestCall } from "../../../consequences/kvm/guest-calls.js";
 import type { KvmVm } from "../../../consequences/kvm/vm.js";
 import type { Process } from "../../../consequences/processes.js";
 import { stepResult, type StepResult } from "../../../consequences/result.js";
-import { isValid, leafPageState, outputAddress } from "../../../machine/describe.js";
+import { isValid, leafPageState } from "../../../machine/describe.js";
 import { panicSentence } from "../../../machine/reasons.js";
 import type { Action, PageRef, Participant, Verb } from "../../scenario.js";
 import type { PageView } from "../../system.js";
@@ -15,7 +17,8 @@ import { LinuxWorld, noSuchVerb, type LinuxWorldParts, type TransferAction } fro
 import type { MachineHold } from "../linux/booted-machine.js";
 import type { PageAllocator } from "../linux/page-allocator.js";
 import type { PlacedPage } from "../linux/placed-page.js";
-import { RawOperations } from "./raw-operations.js";
+import { RawOperations } from "../linux/raw-operations.js";
+import { frameBehind, viewOf, walked } from "../linux/stage2-views.js";
 
 type ActionOf<V extends Verb> = Extract<Action, { readonly verb: V }>;
 
@@ -26,13 +29,12 @@ export interface PkvmWorldParts extends LinuxWorldParts {
   readonly allocator: PageAllocator;
 }
 
-const NOT_MAPPED: PageView = { mapped: false, frame: null, value: null };
-
 export class PkvmWorld extends LinuxWorld<KvmVm> {
   readonly #hold: MachineHold;
   readonly #el2: El2;
   readonly #driver: KvmDriver;
   readonly #allocator: PageAllocator;
+  readonly #features: El2Features;
   readonly #raw: RawOperations;
   /** Addresses of pages that guests got beside those declared for them. */
   readonly #aliases = new Map<KvmVm, Map<PlacedPage, bigint>>();
@@ -45,6 +47,7 @@ export class PkvmWorld extends LinuxWorld<KvmVm> {
     this.#el2 = parts.el2;
     this.#driver = parts.driver;
     this.#allocator = parts.allocator;
+    this.#features = el2Features(parts.el2.machine.config);
     this.#raw = new RawOperations(parts.el2, {
       handleOf: (name) => (this.participants.get(name)?.role === "guest" ? this.guest(name).hyp.handle : null),
       hasPage: (page) => this.hasPage(page),
@@ -115,6 +118,8 @@ export class PkvmWorld extends LinuxWorld<KvmVm> {
         return this.#eachPage(action.pages, (page) => this.#share(page, action));
       case "reclaim":
         return this.#eachPage(action.pages, (page) => this.#reclaim(page, action));
+      case "relinquish":
+        return this.#eachPage(action.pages, (page) => this.#relinquish(page, action));
       case "operation":
         return this.#operation(action);
       case "walk":
@@ -194,6 +199,11 @@ export class PkvmWorld extends LinuxWorld<KvmVm> {
     return stepResult(outcome.errno ?? "ok");
   }
 
+  #relinquish(page: PlacedPage, { by }: ActionOf<"relinquish">): StepResult {
+    if (this.participants.get(by)?.role !== "guest") return noSuchVerb("only a guest gives pages back");
+    return this.#guestCall(page, by, "relinquish");
+  }
+
   #operation(action: ActionOf<"operation">): StepResult {
     const result = this.#raw.run(action);
     if (action.op === "host_force_reclaim_page_guest" && result.result === "ok") this.#seizedByCall += 1;
@@ -202,6 +212,10 @@ export class PkvmWorld extends LinuxWorld<KvmVm> {
 
   /** pkvm_force_reclaim_guest_page: the hypercall asks nobody for leave. */
   #forceReclaim(page: PlacedPage): StepResult {
+    if (!this.#features.forceReclaim) {
+      this.host.log.rule(ANDROID_RULES.noForceReclaim);
+      return noSuchVerb(ANDROID_RULES.noForceReclaim.says);
+    }
     const frame = this.frameOf(page);
     if (frame === null) return noSuchVerb(`${page.name} has no frame`);
     const { errno } = this.#el2.apply({ op: "host_force_reclaim_page_guest", phys: frame });
@@ -209,7 +223,7 @@ export class PkvmWorld extends LinuxWorld<KvmVm> {
     return stepResult(errno ?? "ok");
   }
 
-  #guestCall(page: PlacedPage, by: string, call: "share" | "unshare"): StepResult {
+  #guestCall(page: PlacedPage, by: string, call: GuestCall): StepResult {
     const vm = this.guest(by);
     if (!this.isAlive(vm)) return stepResult("not run");
     const ipa = this.#addressIn(vm, page);
@@ -235,15 +249,12 @@ export class PkvmWorld extends LinuxWorld<KvmVm> {
     const asked = typeof ipa === "string" ? this.#raw.saved(ipa) : ipa;
     const address = asked ?? (stage2 === "host" ? placed && this.frameOf(placed) : placed?.guest?.ipa) ?? null;
     if (address === null) return noSuchVerb("the page has no address there");
-    const translation = this.#el2.machine.translate(stage2, address, { kind: "read" });
-    if (translation === null) return stepResult("not run");
-    const { pa, fault } = translation;
-    return fault === null ? stepResult("ok", { value: pa }) : stepResult(`${fault.kind.replace("_", " ")} fault`);
+    return walked(this.#el2.machine, stage2, address);
   }
 
   protected guestFrame(page: PlacedPage): bigint | null {
     const descriptor = this.#guestDescriptor(page);
-    return isValid(descriptor) ? outputAddress(descriptor, this.#el2.machine.pageShift) : null;
+    return frameBehind(descriptor, this.#el2.machine.pageShift);
   }
 
   /** The guest's leaf; 0 where there is none, or no guest (any more). */
@@ -257,7 +268,7 @@ export class PkvmWorld extends LinuxWorld<KvmVm> {
   guestView(ref: PageRef): PageView | null {
     this.#hold.resume();
     const page = this.page(ref);
-    return page.guest === null ? null : this.#viewOf(this.guestFrame(page));
+    return page.guest === null ? null : viewOf(this.#el2, this.guestFrame(page));
   }
 
   hostView(ref: PageRef): PageView | null {
@@ -265,18 +276,13 @@ export class PkvmWorld extends LinuxWorld<KvmVm> {
     const { host } = this.page(ref);
     if (host === null || host.process === null) return null;
     const frame = host.frame?.pa ?? null;
-    return this.#viewOf(frame !== null && this.#isHosts(frame) ? frame : null);
+    return viewOf(this.#el2, frame !== null && this.#isHosts(frame) ? frame : null);
   }
 
   /** Whether the host's own table lets it through, or would after a fault that maps on demand. */
   #isHosts(pa: bigint): boolean {
     const descriptor = this.#el2.descriptor("host", pa);
     return descriptor === 0n || isValid(descriptor);
-  }
-
-  #viewOf(frame: bigint | null): PageView {
-    if (frame === null) return NOT_MAPPED;
-    return { mapped: true, frame, value: this.#el2.word(frame) };
   }
 
   isShared(ref: PageRef): boolean {

@@ -5,6 +5,7 @@ import { stepResult, type StepResult } from "../../../consequences/result.js";
 import { callAnswer } from "../../../consequences/kvm/guest-calls.js";
 import { fitsArgument, verbNamed, type Argument, type Operation } from "../../../machine/operations.js";
 import type { Action, PageRef } from "../../scenario.js";
+import { noSuchVerb } from "./linux-world.js";
 
 /** What names stand for. */
 export interface Names {
@@ -15,12 +16,14 @@ export interface Names {
   /** Bytes; null if the page is no guest's. */
   ipaOf(page: PageRef): bigint | null;
   hasPage(page: PageRef): boolean;
+  /** The machine's descriptor of the file behind the page; null if there is none. */
+  fileOf?(page: PageRef): number | null;
 }
 
 type Value = string | number | bigint | boolean;
 
 /** Which address of a page an argument of this name means, in pages or bytes. */
-const GUEST_ARGUMENTS = ["gfn", "a1"];
+const GUEST_ARGUMENTS = ["gfn", "gpa", "ipa", "a1"];
 const FRAME_NUMBERS = ["pfn", "gfn"];
 
 export class RawOperations {
@@ -41,16 +44,17 @@ export class RawOperations {
   /** Runs it; arguments that are left out are 0. */
   run({ op, args, save }: Extract<Action, { readonly verb: "operation" }>): StepResult {
     const verb = verbNamed(op);
-    if (verb === undefined) return stepResult("no such verb", { why: `pKVM's machine has no operation ${op}` });
+    if (verb === undefined) return noSuchVerb(`the machine has no operation ${op}`);
     const unknown = Object.keys(args).find((name) => !Object.hasOwn(verb.args, name));
-    if (unknown !== undefined) return stepResult("no such verb", { why: `${op} has no argument ${unknown}` });
+    if (unknown !== undefined) return noSuchVerb(`${op} has no argument ${unknown}`);
     const values: Record<string, bigint | number> = {};
     for (const [name, argument] of Object.entries(verb.args)) {
       const value = this.#value(name, args[name] ?? 0, argument);
-      if (value === null) return stepResult("no such verb", { why: `${op}: ${name} cannot be ${String(args[name])}` });
+      if (value === null) return noSuchVerb(`${op}: ${name} cannot be ${String(args[name])}`);
       values[name] = value;
     }
     const outcome = this.#el2.apply({ op, ...values } as unknown as Operation);
+    if (outcome.status === "invalid" || outcome.status === "limit") return noSuchVerb(`${op} is not to be had here`);
     if (save !== null) this.#saved.set(save, BigInt(outcome.ret));
     if (op === "guest_hvc" && outcome.ret === 1) {
       const { result, value } = callAnswer(outcome);
@@ -61,6 +65,7 @@ export class RawOperations {
 
   /** The argument as the machine takes it; null if it stands for nothing that fits. */
   #value(name: string, given: Value, { kind }: Argument): bigint | number | null {
+    if (typeof given === "number" && !Number.isInteger(given)) return null;
     const value = typeof given === "string" ? this.#named(name, given) : BigInt(given);
     if (value === null) return null;
     const fitting = kind === "u64" || kind === "count" ? value : Number(value);
@@ -74,11 +79,14 @@ export class RawOperations {
     if (handle !== null) return BigInt(handle);
     const page = pageNamed(text);
     if (page === null || !this.#names.hasPage(page)) return null;
+    if (argument === "fd") return fdOf(this.#names.fileOf?.(page));
     const address = GUEST_ARGUMENTS.includes(argument) ? this.#names.ipaOf(page) : this.#names.frameOf(page);
     if (address === null) return null;
     return FRAME_NUMBERS.includes(argument) ? address >> BigInt(this.#el2.machine.pageShift) : address;
   }
 }
+
+const fdOf = (fd: number | null | undefined): bigint | null => (fd === null || fd === undefined ? null : BigInt(fd));
 
 /** `ram[4]`, `ram`. */
 function pageNamed(text: string): PageRef | null {
