@@ -12,15 +12,27 @@ export interface SystemRow {
 /** In the order of the matrix's columns. */
 export const SYSTEMS: readonly SystemRow[] = [
   { name: "pkvm", title: "pKVM, Linux 7.3", load: async () => (await import("./pkvm/index.js")).pkvm },
+  { name: "gunyah", title: "Gunyah, memory parcels", load: async () => (await import("./gunyah/index.js")).gunyah },
+  {
+    name: "gunyah-linux-pinned",
+    title: "Gunyah, Linux driver, pinned user pages lent",
+    load: async () => (await import("./gunyah-linux/index.js")).gunyahLinuxPinned,
+  },
+  {
+    name: "gunyah-linux-memfd",
+    title: "Gunyah, Linux driver, own memory file lent",
+    load: async () => (await import("./gunyah-linux/index.js")).gunyahLinuxMemfd,
+  },
+  {
+    name: "gunyah-linux-share",
+    title: "Gunyah, Linux driver, own memory file shared",
+    load: async () => (await import("./gunyah-linux/index.js")).gunyahLinuxShare,
+  },
 ];
 
 /** Systems that scenarios speak of and whose folders are still to come. */
 const TO_COME = [
   "pkvm-android",
-  "gunyah",
-  "gunyah-linux-pinned",
-  "gunyah-linux-memfd",
-  "gunyah-linux-share",
   "kvm-gmem",
   "kvm-gmem-shared",
 ];

@@ -1,9 +1,9 @@
-// A VMM with a guest under pKVM, as the recorded host programs had them, and the verbs in short.
+// A VMM with a guest, under pKVM if not said otherwise, as the recorded host programs had them, and the verbs in short.
 
 import { EvidenceLog } from "../../../src/consequences/evidence-log.js";
 import type { StepResult } from "../../../src/consequences/result.js";
 import type { Action, Instruction, PageDeclaration, PageRef, Participant } from "../../../src/scenario/scenario.js";
-import type { World } from "../../../src/scenario/system.js";
+import type { System, World } from "../../../src/scenario/system.js";
 import { pkvm } from "../../../src/scenario/systems/pkvm/index.js";
 
 type VmmOptions = Partial<Pick<Extract<Participant, { role: "vmm" }>, "handlers" | "memlock" | "onRunFailure">>;
@@ -36,9 +36,13 @@ export class Scene {
     this.world = world;
   }
 
-  static async of(participants: readonly Participant[], declared: readonly PageDeclaration[]): Promise<Scene> {
+  static async of(
+    participants: readonly Participant[],
+    declared: readonly PageDeclaration[],
+    system: System = pkvm,
+  ): Promise<Scene> {
     const log = new EvidenceLog();
-    return new Scene(log, await pkvm.create({ participants, pages: declared }, log));
+    return new Scene(log, await system.create({ participants, pages: declared }, log));
   }
 
   do(action: Action): StepResult {

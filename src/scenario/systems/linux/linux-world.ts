@@ -2,6 +2,7 @@
 // and their memory is the system's own.
 
 import type { Hardware } from "../../../consequences/hardware.js";
+import type { FilePage } from "../../../consequences/host-memory.js";
 import type { LinuxHost } from "../../../consequences/linux-host.js";
 import type { Process } from "../../../consequences/processes.js";
 import { stepResult, type StepResult } from "../../../consequences/result.js";
@@ -78,7 +79,8 @@ export abstract class LinuxWorld<G> implements World {
     const participant = this.participants.get(of);
     const owner = participant?.role === "guest" ? participant.vmm : of;
     const kind = declaration.backing ?? (participant?.role === "guest" ? backing : "anonymous");
-    const request = { name, backing: kind, content };
+    const file = this.fileBehind(kind);
+    const request = { name, backing: kind, content, ...(file === null ? {} : { file }) };
     const host = kind === "none" ? null : this.host.map(this.process(owner), request);
     if (participant?.role !== "guest") return { name, declaration, host, guest: null };
     const ipa = this.addresses.place(declaration, index);
@@ -92,6 +94,11 @@ export abstract class LinuxWorld<G> implements World {
   protected abstract createGuest(participant: GuestParticipant, vmm: Process): G;
   /** A page of the kernel's, or one that the hypervisor keeps, with this content: physical address in bytes. */
   protected abstract ownPage(of: "kernel" | "hypervisor", content: bigint): bigint;
+  /** A page of a file of the system's own for memory of this kind; null: what the host's kernel has for it. */
+  protected fileBehind(_backing: Backing): FilePage | null {
+    return null;
+  }
+
   /** A memslot or binding: the guest's address stands for what the VMM has at `va`. */
   protected abstract bindPage(guest: G, ipa: bigint, va: bigint, page: PlacedPage): void;
   protected abstract touch(guest: G, page: PlacedPage, action: ActionOf<"access">): StepResult;
