@@ -4,6 +4,7 @@
 import type { MemoryAccess, AccessAnswer } from "../machine/accesses.js";
 import { describeDescriptor, describeEffects } from "../machine/describe.js";
 import { kernelFunction } from "../machine/functions.js";
+import { rmMessageName } from "../machine/gunyah-rm-reasons.js";
 import type { Machine, Outcome } from "../machine/machine.js";
 import { hex } from "../machine/names.js";
 import { verbNamed, type Operation } from "../machine/operations.js";
@@ -119,6 +120,7 @@ function operationWords(operation: Operation): string {
   const args = Object.entries(verbNamed(operation.op)?.args ?? {}).map(([name, { kind }]) => {
     const value = values[name];
     if (typeof value === "boolean") return `${name}=${Number(value)}`;
+    if (operation.op === "rm_send" && name === "message") return rmMessageName(Number(value)) ?? `message ${value}`;
     const isHex = kind === "u64" || kind === "handle" || kind === "mask";
     return `${name}=${isHex && typeof value !== "string" ? hex(value ?? 0) : value}`;
   });
@@ -129,7 +131,9 @@ function outcomeWords(operation: Operation, outcome: Outcome, pageShift: number)
   if (outcome.panic !== null) return panicSentence(outcome.panic);
   if (outcome.status !== "ok") return outcome.status;
   if (outcome.ret < 0 || outcome.reason !== null) return refusalSentence(operation.op, outcome, pageShift);
-  return `done by ${kernelFunction(operation.op)?.name ?? operation.op}, which answered ${outcome.ret}`;
+  const { answer } = outcome.details;
+  const also = answer === undefined ? "" : ` and ${hex(answer)}`;
+  return `done by ${kernelFunction(operation.op)?.name ?? operation.op}, which answered ${outcome.ret}${also}`;
 }
 
 function answerWords(answer: AccessAnswer): string {

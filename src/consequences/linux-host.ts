@@ -270,17 +270,17 @@ export class LinuxHost {
   }
 
   /**
-   * Pins the page for a guest: charges RLIMIT_MEMLOCK, then pin_user_pages with WRITE and LONGTERM. Errors: ENOMEM (limit,
-   * memory), EFAULT (not mapped, not writable, refused), EHWPOISON.
+   * Pins the page for a guest: charges RLIMIT_MEMLOCK, then pin_user_pages with LONGTERM, and WRITE unless told otherwise.
+   * Errors: ENOMEM (limit, memory), EFAULT (not mapped, not writable, refused), EHWPOISON.
    */
-  pin(page: HostPage): Pinned {
+  pin(page: HostPage, { write = true } = {}): Pinned {
     const { process } = page;
     if (process === null) return { errno: "EFAULT" };
     if (process.memlock !== null && (process.lockedPages + 1) * this.pageSize > process.memlock) {
       this.log.rule(PIN_CHARGE);
       return { errno: "ENOMEM" };
     }
-    const gup = this.#memory.gup(page, { write: true, longterm: true });
+    const gup = this.#memory.gup(page, { write, longterm: true });
     if (gup.errno !== null) return gup;
     process.lockedPages += 1;
     gup.frame.pins += 1;
@@ -290,6 +290,16 @@ export class LinuxHost {
   /** Gives back what `pin` took: frame and charge. */
   unpin(process: Process, frame: Frame): void {
     process.lockedPages -= 1;
+    this.#memory.unpin(frame);
+  }
+
+  /** A driver's reference to a frame of a file of its own, without a charge: it is neither moved nor freed. */
+  hold(frame: Frame): void {
+    frame.pins += 1;
+  }
+
+  /** Gives back what `hold` took. */
+  letGo(frame: Frame): void {
     this.#memory.unpin(frame);
   }
 

@@ -16,6 +16,11 @@ export function hostRule(id: string, says: string, section: string, mark: Mark, 
   return { id, says, citation: citation("host-and-vmm", section, mark, where) };
 }
 
+/** A rule of the reference page gunyah: read in the published sources unless marked otherwise. */
+export function gunyahRule(id: string, says: string, section: string, mark: Mark = "S", where?: string): Rule {
+  return { id, says, citation: citation("gunyah", section, mark, where) };
+}
+
 /** A rule that recordings of a real host show. */
 export function observedRule(id: string, says: string, section: string, where?: string): Rule {
   return { id, says, citation: citation("observed", section, "M", where) };

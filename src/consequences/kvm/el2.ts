@@ -25,6 +25,7 @@ const FETCH_BYTES = 4;
 /** Operations that say more than their return value: by effects, which then must be recorded. */
 const ANSWERS_BY_EFFECTS: ReadonlySet<OperationName> = new Set<OperationName>([
   "host_abort",
+  "gunyah_abort",
   "guest_hvc",
   "hcall_donate_guest",
   "hcall_share_guest",

@@ -17,6 +17,22 @@ export const SYSTEMS: readonly SystemRow[] = [
     title: "pKVM, Android",
     load: async () => (await import("./pkvm-android/index.js")).pkvmAndroid,
   },
+  { name: "gunyah", title: "Gunyah, memory parcels", load: async () => (await import("./gunyah/index.js")).gunyah },
+  {
+    name: "gunyah-linux-pinned",
+    title: "Gunyah, Linux driver, pinned user pages lent",
+    load: async () => (await import("./gunyah-linux/index.js")).gunyahLinuxPinned,
+  },
+  {
+    name: "gunyah-linux-memfd",
+    title: "Gunyah, Linux driver, own memory file lent",
+    load: async () => (await import("./gunyah-linux/index.js")).gunyahLinuxMemfd,
+  },
+  {
+    name: "gunyah-linux-share",
+    title: "Gunyah, Linux driver, own memory file shared",
+    load: async () => (await import("./gunyah-linux/index.js")).gunyahLinuxShare,
+  },
   {
     name: "kvm-gmem",
     title: "KVM, guest_memfd private",
@@ -29,17 +45,8 @@ export const SYSTEMS: readonly SystemRow[] = [
   },
 ];
 
-/** Names that scenarios may use, in the same order; the folders of some are still to come. */
-export const SYSTEM_NAMES: readonly string[] = [
-  "pkvm",
-  "pkvm-android",
-  "gunyah",
-  "gunyah-linux-pinned",
-  "gunyah-linux-memfd",
-  "gunyah-linux-share",
-  "kvm-gmem",
-  "kvm-gmem-shared",
-];
+/** Names that scenarios may use. */
+export const SYSTEM_NAMES: readonly string[] = SYSTEMS.map(({ name }) => name);
 
 /** The system of that name, null if there is none. */
 export async function loadSystem(name: string): Promise<System | null> {

@@ -9,7 +9,7 @@ import { noSuchVerb } from "./linux-world.js";
 
 /** What names stand for. */
 export interface Names {
-  /** EL2's handle of a guest; null if no guest is called so. */
+  /** The hypervisor's number for a guest (handle, VMID); null if no guest is called so. */
   handleOf(name: string): number | null;
   /** Bytes; null if the page has no frame. */
   frameOf(page: PageRef): bigint | null;
@@ -23,7 +23,7 @@ export interface Names {
 type Value = string | number | bigint | boolean;
 
 /** Which address of a page an argument of this name means, in pages or bytes. */
-const GUEST_ARGUMENTS = ["gfn", "gpa", "ipa", "a1"];
+const GUEST_ARGUMENTS = ["gfn", "gpa", "ipa", "vbase", "a1"];
 const FRAME_NUMBERS = ["pfn", "gfn"];
 
 export class RawOperations {
@@ -55,12 +55,13 @@ export class RawOperations {
     }
     const outcome = this.#el2.apply({ op, ...values } as unknown as Operation);
     if (outcome.status === "invalid" || outcome.status === "limit") return noSuchVerb(`${op} is not to be had here`);
-    if (save !== null) this.#saved.set(save, BigInt(outcome.ret));
+    const answer = outcome.details.answer ?? BigInt(outcome.ret);
+    if (save !== null) this.#saved.set(save, answer);
     if (op === "guest_hvc" && outcome.ret === 1) {
       const { result, value } = callAnswer(outcome);
       return stepResult(result, { value });
     }
-    return stepResult(outcome.errno ?? "ok", { value: outcome.ret < 0 ? null : BigInt(outcome.ret) });
+    return stepResult(outcome.errno ?? "ok", { value: outcome.errno === null ? answer : null });
   }
 
   /** The argument as the machine takes it; null if it stands for nothing that fits. */
