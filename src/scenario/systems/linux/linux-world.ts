@@ -79,7 +79,7 @@ export abstract class LinuxWorld<G> implements World {
     const participant = this.participants.get(of);
     const owner = participant?.role === "guest" ? participant.vmm : of;
     const kind = declaration.backing ?? (participant?.role === "guest" ? backing : "anonymous");
-    const file = this.fileBehind(kind);
+    const file = this.filePage?.(declaration, index, kind) ?? null;
     const request = { name, backing: kind, content, ...(file === null ? {} : { file }) };
     const host = kind === "none" ? null : this.host.map(this.process(owner), request);
     if (participant?.role !== "guest") return { name, declaration, host, guest: null };
@@ -91,14 +91,12 @@ export abstract class LinuxWorld<G> implements World {
 
   // What a system adds.
 
+  /** The page of a file of the system's own that backs a declared page; null: the host's kernel has files for it. */
+  protected filePage?(declaration: PageDeclaration, index: number, backing: Backing): FilePage | null;
+
   protected abstract createGuest(participant: GuestParticipant, vmm: Process): G;
   /** A page of the kernel's, or one that the hypervisor keeps, with this content: physical address in bytes. */
   protected abstract ownPage(of: "kernel" | "hypervisor", content: bigint): bigint;
-  /** A page of a file of the system's own for memory of this kind; null: what the host's kernel has for it. */
-  protected fileBehind(_backing: Backing): FilePage | null {
-    return null;
-  }
-
   /** A memslot or binding: the guest's address stands for what the VMM has at `va`. */
   protected abstract bindPage(guest: G, ipa: bigint, va: bigint, page: PlacedPage): void;
   protected abstract touch(guest: G, page: PlacedPage, action: ActionOf<"access">): StepResult;
