@@ -2,6 +2,7 @@
 // address space, and ends them (reference host-and-vmm 6.4 to 6.6, gunyah 7).
 
 import { VMID_DYNAMIC_FIRST, VMID_DYNAMIC_LAST } from "../../../assembly/abi/gunyah-rm.js";
+import { hex } from "../../machine/names.js";
 import { TaskEnded } from "../cpu.js";
 import type { EvidenceLog } from "../evidence-log.js";
 import type { FilePage, Frame, HostPage } from "../host-memory.js";
@@ -11,14 +12,13 @@ import { stepResult, type StepResult } from "../result.js";
 import { decide, gunyahRule, hostRule } from "../rule-table.js";
 import type { Touch } from "../kvm/el2.js";
 import type { MemslotChange, VmDriver } from "../vm-driver.js";
-import { type Binding, Bindings, type BoundPage } from "./bindings.js";
+import { type Binding, Bindings, type BoundPage, UNBIND_ROWS } from "./bindings.js";
 import { DemandPaging } from "./demand-paging.js";
 import type { GuestMemory } from "./guest-memory.js";
 import { GuestMemoryFiles } from "./guest-memory-file.js";
 import type { Gunyah } from "./hypervisor.js";
 import { extentOf, LinuxVm } from "./linux-vm.js";
 import { PinnedMemory } from "./pinned-memory.js";
-import { hex } from "../../machine/names.js";
 import { exitWords, PAGE_FAULT_STATE, RUN_ROWS, type RunExit, VMMIO_STATE } from "./run-exit.js";
 import { VmObjects } from "./vm-objects.js";
 import { putVm } from "./vm-put.js";
@@ -253,7 +253,8 @@ export class GunyahDriver implements VmDriver {
   }
 
   #holdersOf(frame: Frame): readonly { readonly vm: LinuxVm; readonly ipa: bigint }[] {
-    return this.#vms.flatMap((vm) => vm.pages.filter((page) => page.frame === frame).map(({ ipa }) => ({ vm, ipa })));
+    const alive = this.#vms.filter((vm) => vm.alive);
+    return alive.flatMap((vm) => vm.pages.filter((page) => page.frame === frame).map(({ ipa }) => ({ vm, ipa })));
   }
 
   /** The guest has powered off and its last descriptor is closed. */
@@ -280,12 +281,15 @@ export class GunyahDriver implements VmDriver {
   }
 
   memslot(change: MemslotChange, pages: readonly HostPage[]): string | null {
-    for (const vm of this.#vms) {
-      if (!vm.alive) continue;
-      for (const ipa of pages.flatMap((page) => vm.bindings.addressesOf(page))) {
-        const errno = this.#rebind(vm, change, ipa);
-        if (errno !== null) return errno;
-      }
+    const bound = this.#vms.flatMap((vm) =>
+      vm.alive ? pages.flatMap((page) => vm.bindings.addressesOf(page).map((ipa) => ({ vm, ipa }))) : [],
+    );
+    if (bound.length === 0 && change === "delete") {
+      return decide(UNBIND_ROWS, { isBound: false, isWhole: false }, this.#log);
+    }
+    for (const { vm, ipa } of bound) {
+      const errno = this.#rebind(vm, change, ipa);
+      if (errno !== null) return errno;
     }
     return null;
   }

@@ -9,6 +9,7 @@ import { LinuxHost } from "../../../consequences/linux-host.js";
 import type { Verb } from "../../scenario.js";
 import type { Lack, Setup, System, World } from "../../system.js";
 import { bootedMachine, MEMORY } from "../gunyah/machine.js";
+import { asReadFromSource } from "../gunyah/marks.js";
 import { PageAllocator } from "../linux/page-allocator.js";
 import { GunyahLinuxHardware } from "./hardware.js";
 import { GunyahLinuxWorld } from "./world.js";
@@ -48,6 +49,7 @@ function system({ model, lacks, ...names }: Variant): System {
       const hold = (await bootedMachine()).hold();
       const { machine } = hold;
       if (machine.config.kind !== "gunyah") throw new Error("the machine does not run Gunyah");
+      log.restateRules(asReadFromSource);
       const hypervisor = new Gunyah(machine, log);
       const hardware = new GunyahLinuxHardware(hypervisor, log);
       const { hyp_carveout: carveout } = machine.config;

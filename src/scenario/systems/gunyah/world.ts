@@ -3,37 +3,25 @@
 
 import { VMID_HLOS } from "../../../../assembly/abi/gunyah.js";
 import { TaskEnded } from "../../../consequences/cpu.js";
-import { stage2Of, type Gunyah } from "../../../consequences/gunyah/hypervisor.js";
 import type { Process } from "../../../consequences/processes.js";
 import { stepResult, type StepResult } from "../../../consequences/result.js";
-import type { Region } from "../../../machine/config.js";
 import type { SglEntry } from "../../../machine/gunyah-messages.js";
 import type { RmAnswer } from "../../../machine/gunyah-vm.js";
 import { hex } from "../../../machine/names.js";
-import { panicSentence } from "../../../machine/reasons.js";
 import type { Action, PageRef, Participant, Rights, Verb } from "../../scenario.js";
-import type { PageView } from "../../system.js";
-import type { MachineHold } from "../linux/booted-machine.js";
-import { LinuxWorld, noSuchVerb, type LinuxWorldParts, type TransferAction } from "../linux/linux-world.js";
-import type { PageAllocator } from "../linux/page-allocator.js";
+import { noSuchVerb } from "../linux/linux-world.js";
 import type { PlacedPage } from "../linux/placed-page.js";
-import { RawOperations } from "../linux/raw-operations.js";
-import { frameBehind, viewOf, walked } from "../linux/stage2-views.js";
 import type { GunyahGuest } from "./guest.js";
+import { HlosWorld, type HlosWorldParts, type MoveAction } from "./hlos-world.js";
 import { PARCEL_RULES } from "./parcel-rules.js";
 import type { PageParcel, Parcels, Transfer } from "./parcels.js";
 import type { GunyahVms } from "./vms.js";
 
 type ActionOf<V extends Verb> = Extract<Action, { readonly verb: V }>;
 
-export interface GunyahWorldParts extends LinuxWorldParts {
-  readonly hold: MachineHold;
-  readonly hypervisor: Gunyah;
+export interface GunyahWorldParts extends HlosWorldParts {
   readonly parcels: Parcels;
   readonly vms: GunyahVms;
-  readonly allocator: PageAllocator;
-  /** The hypervisor's own memory. Its tables fill it from the bottom. */
-  readonly carveout: Pick<Region, "base" | "size">;
 }
 
 /** What a donation, lend or share asks for. */
@@ -54,32 +42,16 @@ interface Ram {
 /** Guests with so little memory get a parcel for each page: then pages can go back one by one. An owner has 64 at most. */
 const FEW_PAGES = 32;
 
-export class GunyahWorld extends LinuxWorld<GunyahGuest> {
-  readonly #hold: MachineHold;
-  readonly #hypervisor: Gunyah;
+export class GunyahWorld extends HlosWorld<GunyahGuest> {
   readonly #parcels: Parcels;
   readonly #vms: GunyahVms;
-  readonly #allocator: PageAllocator;
-  readonly #raw: RawOperations;
   /** Memory that guests shall have when the first step begins. */
   readonly #ram: Ram[] = [];
-  /** End of what is left of the hypervisor's memory. */
-  #hypervisorEnd: bigint;
 
   constructor(parts: GunyahWorldParts) {
     super(parts);
-    this.#hold = parts.hold;
-    this.#hypervisor = parts.hypervisor;
     this.#parcels = parts.parcels;
     this.#vms = parts.vms;
-    this.#allocator = parts.allocator;
-    this.#hypervisorEnd = parts.carveout.base + parts.carveout.size;
-    this.#raw = new RawOperations(parts.hypervisor, {
-      handleOf: (name) => (this.participants.get(name)?.role === "guest" ? this.guest(name).vmid : null),
-      hasPage: (page) => this.hasPage(page),
-      frameOf: (page) => this.frameOf(this.page(page)),
-      ipaOf: (page) => this.page(page).guest?.ipa ?? null,
-    });
     this.populate(parts.setup, parts.backing);
     this.#giveRam();
   }
@@ -103,7 +75,6 @@ export class GunyahWorld extends LinuxWorld<GunyahGuest> {
   }
 
   override perform(action: Action): StepResult {
-    this.#hold.resume();
     if (action.verb === "call" && action.call.startsWith("memslot_")) {
       return noSuchVerb("there are no memslots: a VM has the memory that it has accepted");
     }
@@ -117,28 +88,8 @@ export class GunyahWorld extends LinuxWorld<GunyahGuest> {
     return guest;
   }
 
-  protected ownPage(of: "kernel" | "hypervisor", content: bigint): bigint {
-    const pa = of === "kernel" ? this.#allocator.take(1) : this.#takeFromHypervisor();
-    this.#hypervisor.machine.writePage(pa, new Uint8Array(new BigUint64Array([content]).buffer));
-    return pa;
-  }
-
-  #takeFromHypervisor(): bigint {
-    this.#hypervisorEnd -= this.#pageSize;
-    return this.#hypervisorEnd;
-  }
-
-  get #pageSize(): bigint {
-    return BigInt(this.#hypervisor.machine.pageSize);
-  }
-
   protected bindPage(guest: GunyahGuest, _ipa: bigint, _va: bigint, page: PlacedPage): void {
     this.#ram.push({ guest, page });
-  }
-
-  protected isAlive(guest: GunyahGuest): boolean {
-    const { deaths } = this.host;
-    return guest.alive && guest.vmm.alive && !deaths.includes("kernel") && !deaths.includes("hypervisor");
   }
 
   protected endGuest(guest: GunyahGuest): void {
@@ -146,8 +97,8 @@ export class GunyahWorld extends LinuxWorld<GunyahGuest> {
   }
 
   protected touch(guest: GunyahGuest, page: PlacedPage, { kind, value, offset }: ActionOf<"access">): StepResult {
-    const ipa = this.#addressIn(guest, page) + BigInt(offset);
-    const answer = this.#hypervisor.touchAs(guest.vmid, { ipa, kind, value: value ?? 0n, driven: true });
+    const ipa = this.addressIn(guest, page) + BigInt(offset);
+    const answer = this.hypervisor.touchAs(guest.vmid, { ipa, kind, value: value ?? 0n, driven: true });
     switch (answer.kind) {
       case "done":
         return stepResult("ok", { value: kind === "store" ? null : answer.value });
@@ -167,22 +118,14 @@ export class GunyahWorld extends LinuxWorld<GunyahGuest> {
   }
 
   /** Where a guest has a page, or will have it: as declared, or where it has nothing else. */
-  #addressIn(guest: GunyahGuest, page: PlacedPage): bigint {
+  protected addressIn(guest: GunyahGuest, page: PlacedPage): bigint {
     if (page.guest?.name === guest.name) return page.guest.ipa;
     const ipa = guest.addresses.get(page) ?? this.addresses.next(guest.name);
     guest.addresses.set(page, ipa);
     return ipa;
   }
 
-  /** What stops the hypervisor stops the machine. */
-  protected transfer(action: TransferAction): StepResult {
-    const result = this.#transfer(action);
-    const { panicked } = this.#hypervisor.machine;
-    if (panicked !== null) throw new TaskEnded({ kind: "stopped", why: panicSentence(panicked) });
-    return result;
-  }
-
-  #transfer(action: TransferAction): StepResult {
+  protected move(action: MoveAction): StepResult {
     switch (action.verb) {
       case "donate":
         return this.#give("DONATE", { ...action, to: [action.to], rights: "RWX", sanitize: false });
@@ -197,10 +140,6 @@ export class GunyahWorld extends LinuxWorld<GunyahGuest> {
       case "reclaim":
         if (action.force) this.host.log.rule(PARCEL_RULES.noForce);
         return this.#eachParcel(action, (vmid, parcel) => this.#parcels.reclaim(vmid, parcel, action.sanitize));
-      case "operation":
-        return this.#raw.run(action);
-      case "walk":
-        return this.#walk(action);
     }
   }
 
@@ -234,10 +173,10 @@ export class GunyahWorld extends LinuxWorld<GunyahGuest> {
     const regions: SglEntry[] = [];
     for (const page of pages) {
       const guest = this.participants.get(from)?.role === "guest" ? this.guest(from) : null;
-      const ipa = guest === null ? this.#parcels.pin(page) : this.#addressIn(guest, page);
+      const ipa = guest === null ? this.#parcels.pin(page) : this.addressIn(guest, page);
       if (ipa === null) return noSuchVerb(`${page.name} has no frame`);
       if (typeof ipa === "string") return stepResult(ipa);
-      regions.push({ ipa, size: this.#pageSize });
+      regions.push({ ipa, size: this.pageSize });
     }
     return regions;
   }
@@ -266,7 +205,7 @@ export class GunyahWorld extends LinuxWorld<GunyahGuest> {
 
   #accept(vmid: number, parcel: PageParcel, { by, sanitize }: ActionOf<"accept">): RmAnswer {
     // HLOS has memory where it lies; the resource manager knows.
-    const addresses = vmid === VMID_HLOS ? [] : parcel.pages.map((page) => this.#addressIn(this.guest(by), page));
+    const addresses = vmid === VMID_HLOS ? [] : parcel.pages.map((page) => this.addressIn(this.guest(by), page));
     return this.#parcels.accept(vmid, parcel, addresses, sanitize);
   }
 
@@ -274,54 +213,5 @@ export class GunyahWorld extends LinuxWorld<GunyahGuest> {
     if (error === 0) return stepResult("ok");
     this.host.log.saw(vmid === VMID_HLOS ? "kernel" : "guest", `the resource manager answers ${name} (${error})`);
     return stepResult(name);
-  }
-
-  #walk({ of, ipa, page }: ActionOf<"walk">): StepResult {
-    const guest = this.participants.get(of)?.role === "guest" ? this.guest(of) : null;
-    const vmid = guest?.vmid ?? (of.startsWith("$") ? Number(this.#raw.saved(of) ?? VMID_HLOS) : VMID_HLOS);
-    const placed = page === null ? null : this.page(page);
-    const asked = typeof ipa === "string" ? this.#raw.saved(ipa) : ipa;
-    const known = placed === null ? null : guest === null ? this.frameOf(placed) : this.#addressIn(guest, placed);
-    const address = asked ?? known;
-    if (address === null) return noSuchVerb("the page has no address there");
-    return walked(this.#hypervisor.machine, stage2Of(vmid), address);
-  }
-
-  protected guestFrame({ guest: at }: PlacedPage): bigint | null {
-    if (at === null) return null;
-    const guest = this.guest(at.name);
-    return guest.alive ? this.#mapped(guest.vmid, at.ipa) : null;
-  }
-
-  /** Physical address in bytes that the tables of a VM give; null where nothing is mapped. */
-  #mapped(vmid: number, ipa: bigint): bigint | null {
-    const { machine } = this.#hypervisor;
-    const leaf = machine.leaf(stage2Of(vmid), ipa);
-    const frame = leaf === null ? null : frameBehind(leaf.descriptor, machine.pageShift);
-    return leaf === null || frame === null ? null : frame + (ipa - leaf.ipa);
-  }
-
-  guestView(ref: PageRef): PageView | null {
-    this.#hold.resume();
-    const page = this.page(ref);
-    return page.guest === null ? null : viewOf(this.#hypervisor, this.guestFrame(page));
-  }
-
-  hostView(ref: PageRef): PageView | null {
-    this.#hold.resume();
-    const { host } = this.page(ref);
-    if (host === null || host.process === null) return null;
-    return viewOf(this.#hypervisor, host.frame === null ? null : this.#mapped(VMID_HLOS, host.frame.pa));
-  }
-
-  /** Two VMs reach the same memory only where its owner has shared it. */
-  isShared(ref: PageRef): boolean {
-    this.#hold.resume();
-    const frame = this.guestFrame(this.page(ref));
-    return frame !== null && this.#mapped(VMID_HLOS, frame) !== null;
-  }
-
-  release(): void {
-    this.#hold.release();
   }
 }
