@@ -59,7 +59,9 @@ test("the README has every command and option of the help, and no other", async 
   const names = (text: string) => new Set(text.match(/(?<![\w-])--[a-z][a-z0-9-]+/g));
   const general = ["--help", "--version"];
   const helps = await Promise.all(
-    ["replay", "explain", "walk", "decode", "run", "compare"].map(async (name) => (await freehold(name, "--help")).stdout),
+    ["replay", "explain", "walk", "decode", "run", "compare"].map(
+      async (name) => (await freehold(name, "--help")).stdout,
+    ),
   );
   const options = names(helps.join("\n"));
   expect([...names(README)].filter((name) => !options.has(name))).toEqual([]);
