@@ -8,6 +8,7 @@ import { LENT_CONTENT } from "../../../consequences/gunyah/vm-put.js";
 import { stage2Of, type Gunyah } from "../../../consequences/gunyah/hypervisor.js";
 import type { LinuxVm } from "../../../consequences/gunyah/linux-vm.js";
 import type { FilePage } from "../../../consequences/host-memory.js";
+import { MachineLimit } from "../../../consequences/machine-limit.js";
 import type { Process } from "../../../consequences/processes.js";
 import { stepResult, type StepResult } from "../../../consequences/result.js";
 import { hostRule } from "../../../consequences/rule-table.js";
@@ -88,7 +89,7 @@ export class GunyahLinuxWorld extends LinuxWorld<LinuxVm> {
 
   protected createGuest(participant: Extract<Participant, { role: "guest" }>, vmm: Process): LinuxVm {
     const vm = this.#driver.createVm(participant.name, vmm, participant);
-    if (vm === null) throw new RangeError(`${participant.name}: there are more guests than VMIDs`);
+    if (vm === null) throw new MachineLimit(`${participant.name}: there are more guests than VMIDs`);
     return vm;
   }
 

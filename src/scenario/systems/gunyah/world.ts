@@ -4,6 +4,7 @@
 import { VMID_HLOS } from "../../../../assembly/abi/gunyah.js";
 import { TaskEnded } from "../../../consequences/cpu.js";
 import { stage2Of, type Gunyah } from "../../../consequences/gunyah/hypervisor.js";
+import { MachineLimit } from "../../../consequences/machine-limit.js";
 import type { Process } from "../../../consequences/processes.js";
 import { stepResult, type StepResult } from "../../../consequences/result.js";
 import type { Region } from "../../../machine/config.js";
@@ -113,7 +114,7 @@ export class GunyahWorld extends LinuxWorld<GunyahGuest> {
   protected createGuest(participant: Extract<Participant, { role: "guest" }>, vmm: Process): GunyahGuest {
     const guest = this.#vms.create(participant, vmm);
     if (guest === null)
-      throw new RangeError(`${participant.name}: there are more guests than the resource manager has VMIDs`);
+      throw new MachineLimit(`${participant.name}: there are more guests than the resource manager has VMIDs`);
     return guest;
   }
 
