@@ -68,7 +68,8 @@ function refuseTwins(scenarios: readonly Scenario[]): void {
 
 /** What `ROW` or `ROW:SYSTEM` leaves of rows and columns. */
 function opened(cells: string, { scenarios, systems }: Selection): Selection {
-  const [row = "", column] = cells.split(":", 2);
+  const [row = "", ...rest] = cells.split(":");
+  const column = rest.length === 0 ? undefined : rest.join(":");
   const scenario = named(row, scenarios, "scenario");
   if (column === undefined) return { scenarios: [scenario], systems };
   const system = named(column, systems, "system");

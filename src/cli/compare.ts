@@ -1,6 +1,6 @@
 // `freehold compare`: scenarios against systems, as a matrix whose cells open to their evidence.
 
-import { writeFileSync } from "node:fs";
+import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { Command, Option } from "commander";
 import { compareScenarios } from "../scenario/compare.js";
 import { cellsOf, type Matrix } from "../scenario/matrix.js";
@@ -115,11 +115,15 @@ function printCells(matrix: Matrix, stream: Terminal["stdout"]): void {
   }
 }
 
+/** The whole page or none: a page that was there stays until the new one is written. */
 function writePage(file: string, page: string): void {
+  const unfinished = `${file}.${process.pid}`;
   try {
-    writeFileSync(file, page);
+    writeFileSync(unfinished, page);
+    renameSync(unfinished, file);
   } catch (error) {
-    throw new RefusedInput(file, 0, `cannot be written: ${(error as Error).message}`);
+    rmSync(unfinished, { force: true });
+    throw new RefusedInput(file, 0, `cannot be written (${(error as NodeJS.ErrnoException).code ?? "unknown error"})`);
   }
 }
 

@@ -3,6 +3,7 @@
 import { ScenarioError } from "../scenario/scenario-error.js";
 import { LimitError, TraceError } from "../trace/replay.js";
 import { LIMIT, REFUSED } from "./exit-codes.js";
+import { printable } from "./matrix/wrap.js";
 import { coloured, type Terminal, writeJson, writeLine } from "./terminal.js";
 
 export interface Failure {
@@ -51,7 +52,8 @@ export function inputFailure(file: string, error: unknown): Failure {
 /** `trace.txt:12: the sentence` (or `run.yaml:12:5: ...`) on standard error; with `json` also an object on standard output. */
 export function writeFailure(failure: Failure, json: boolean, terminal: Terminal): void {
   const { file, line, column = 0, sentence } = failure;
-  const place = [file === "-" ? "standard input" : file, line, column].filter((part) => part !== 0).join(":");
+  const name = file === "-" ? "standard input" : printable(file);
+  const place = [name, line, column].filter((part) => part !== 0).join(":");
   writeLine(terminal.stderr, `${coloured("red", `${place}:`, terminal.stderr)} ${sentence}`);
   if (json) {
     const at = column > 0 ? { column } : {};

@@ -1,12 +1,18 @@
 #!/usr/bin/env node
 // The `freehold` command.
 
-import { BUG } from "./exit-codes.js";
+import { REFUSED } from "./exit-codes.js";
 import { run } from "./program.js";
 
+let isLost = false;
+
 // A reader of our output that goes away (`| head`) is no error: what was found still decides the exit code.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") process.exitCode = BUG;
+process.stdout.on("error", ({ code }: NodeJS.ErrnoException) => {
+  if (code === "EPIPE" || isLost) return;
+  isLost = true;
+  process.exitCode = REFUSED;
+  process.stderr.write(`standard output: cannot be written (${code ?? "unknown error"})\n`);
 });
 
-process.exitCode = await run(process.argv.slice(2), process);
+const exitCode = await run(process.argv.slice(2), process);
+if (!isLost) process.exitCode = exitCode;

@@ -3,6 +3,7 @@
 import type { Writable } from "node:stream";
 import { actionWords } from "../scenario/action-in-words.js";
 import { type Cell, failuresOf, markedText, MARK_WORDS } from "../scenario/matrix.js";
+import { NOT_APPLICABLE } from "../scenario/cell-text.js";
 import type { StepReport } from "../scenario/run-scenario.js";
 import { type EvidenceLine, stepLines } from "./matrix/evidence-lines.js";
 import { coloured, type Colour, table, writeLine } from "./terminal.js";
@@ -58,11 +59,11 @@ function printEvidence({ text, below }: EvidenceLine, stream: Writable): void {
   for (const line of below) writeLine(stream, coloured("dim", `         ${line}`, stream));
 }
 
-/** `shows SEGV, measured; secret: yes; intact: yes; died: nobody`. */
+/** `shows SEGV, measured; secret: yes; intact: yes; died: nobody`; a cell without an answer has no mark. */
 function verdict(cell: Cell): string {
-  const { secret, intact, split, died, mark } = cell.report;
+  const { shows, secret, intact, split, died, mark } = cell.report;
   return [
-    `shows ${markedText(cell)}, ${MARK_WORDS[mark]}`,
+    shows === NOT_APPLICABLE ? `shows ${shows}` : `shows ${markedText(cell)}, ${MARK_WORDS[mark]}`,
     `secret: ${yesOrNo(secret)}`,
     `intact: ${yesOrNo(intact)}`,
     ...(split ? ["split"] : []),

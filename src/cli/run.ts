@@ -35,9 +35,10 @@ export function runCommand(terminal: Terminal, finish: (exitCode: number) => voi
   });
 }
 
-function usageMistake(scenarios: readonly string[], { list }: RunCommandOptions): string | null {
-  if (scenarios.length === 0 && list !== true) return "name a scenario, or give --list";
-  return scenarios.length > 0 && list === true ? "--list takes no scenario" : null;
+function usageMistake(scenarios: readonly string[], { list, system, evidence }: RunCommandOptions): string | null {
+  if (list !== true) return scenarios.length === 0 ? "name a scenario, or give --list" : null;
+  if (scenarios.length > 0) return "--list takes no scenario";
+  return system !== undefined || evidence === true ? "--list runs nothing: it goes with --json only" : null;
 }
 
 /** The bundled scenarios, by group. */

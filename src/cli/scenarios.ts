@@ -19,7 +19,11 @@ export async function scenarioNamed(name: string): Promise<Scenario> {
   if (found !== undefined) return found;
   if (existsSync(name)) return scenarioIn(name);
   const names = bundled.map((scenario) => scenario.name);
-  throw new RefusedInput(excerpt(name), 0, `neither a bundled scenario${suggestion(name, names)} nor a file`);
+  throw new RefusedInput(
+    excerpt(name.trim()) || `"${excerpt(name)}"`,
+    0,
+    `neither a bundled scenario${suggestion(name, names)} nor a file`,
+  );
 }
 
 const isPath = (name: string) => name === "-" || /[/\\]|\.(ya?ml|json)$/.test(name);

@@ -219,6 +219,12 @@ class CallRun {
         return this.#memoryFailure(page, this.#frame as Frame);
       case "migrate":
         return memory.migrate(page) || primitive.errno === null ? CONTINUE : { errno: primitive.errno };
+      case "page-out":
+        memory.pageOut(page);
+        return CONTINUE;
+      case "write-protect":
+        memory.writeProtect(page);
+        return CONTINUE;
       case "page-cache":
       case "file":
       case "punch-hole":

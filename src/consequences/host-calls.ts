@@ -35,6 +35,10 @@ export type Primitive =
   | { readonly do: "advise"; readonly advice: "dontFork" | "mergeable" }
   /** Moves the page to another frame; `errno`: what the caller gets if it stays, null for nothing. */
   | { readonly do: "migrate"; readonly errno: string | null }
+  /** To swap, if it can go. */
+  | { readonly do: "page-out" }
+  /** KSM's, before it compares a page with others. */
+  | { readonly do: "write-protect" }
   /** memory_failure with the page's frame, and the signal to the caller. */
   | { readonly do: "memory-failure" }
   /** A load by the child that the call forked. */
@@ -205,7 +209,7 @@ const BY_ALIAS: readonly HostCall[] = [
     "ksm_scan",
     "KSM reads mergeable pages by the kernel's own alias for their checksums",
     stated("1.8", "M", "mm/ksm.c:calc_checksum"),
-    { prepare: { do: "each-page", of: "mergeable" }, program: [GUP_READ, LOAD] },
+    { prepare: { do: "each-page", of: "mergeable" }, program: [GUP_READ, LOAD, { do: "write-protect" }] },
   ),
   call("hibernate", "the image is made of all pages by the kernel's own alias", stated("1.8", "U"), {
     prepare: { do: "each-page", of: "mapped" },
@@ -255,8 +259,9 @@ const ADDRESS_SPACE: readonly HostCall[] = [
   call("mprotect_read", "mprotect(PROT_READ)", stated("2.6", "S", "mm/mprotect.c"), protect("r")),
   call("mprotect_rw", "mprotect(PROT_READ | PROT_WRITE)", stated("2.6", "S", "mm/mprotect.c"), protect("rw")),
   call("mremap", "the page moves to another address", seen("mm/mremap.c"), { program: [{ do: "move" }] }),
-  // There is no swap in the model: a page that could go stays as well.
-  call("madvise_pageout", "MADV_PAGEOUT: a page pinned for long stays", seen("mm/madvise.c"), {}),
+  call("madvise_pageout", "MADV_PAGEOUT: the page shall go to swap", seen("mm/madvise.c"), {
+    program: [{ do: "page-out" }],
+  }),
   call("compact_memory", "compaction moves the pages that can be moved", seen("mm/compaction.c"), {
     prepare: { do: "each-page", of: "mapped" },
     program: [{ do: "migrate", errno: null }],

@@ -32,6 +32,8 @@ export class Frame {
   poisoned = false;
   /** It belongs to a file of guest memory. */
   isGuestMemory = false;
+  /** It stands for the zero page: whoever writes gets another one. */
+  isZeroPage = false;
 
   constructor(pa: bigint) {
     this.pa = pa;

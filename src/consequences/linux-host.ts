@@ -276,15 +276,20 @@ export class LinuxHost {
   pin(page: HostPage, { write = true } = {}): Pinned {
     const { process } = page;
     if (process === null) return { errno: "EFAULT" };
-    if (process.memlock !== null && (process.lockedPages + 1) * this.pageSize > process.memlock) {
-      this.log.rule(PIN_CHARGE);
-      return { errno: "ENOMEM" };
-    }
+    const limit = this.lockLimit(process);
+    if (limit !== null) return { errno: limit };
     const gup = this.#memory.gup(page, { write, longterm: true });
     if (gup.errno !== null) return gup;
     process.lockedPages += 1;
     gup.frame.pins += 1;
     return pinned(page, gup.frame);
+  }
+
+  /** account_locked_vm for one page more: ENOMEM beyond RLIMIT_MEMLOCK, null within it. Nothing is charged. */
+  lockLimit({ memlock, lockedPages }: Process): "ENOMEM" | null {
+    if (memlock === null || (lockedPages + 1) * this.pageSize <= memlock) return null;
+    this.log.rule(PIN_CHARGE);
+    return "ENOMEM";
   }
 
   /** Gives back what `pin` took: frame and charge. */

@@ -11,6 +11,7 @@ import {
   MEMORY_FAILURE,
   MIGRATE,
   MM_FAULT,
+  PAGE_OUT,
   type MmCase,
 } from "./memory-rules.js";
 import type { Process } from "./processes.js";
@@ -126,16 +127,18 @@ export class MemoryManagement {
 
   /** Puts a frame behind the page, a private copy for a write. False: out of memory. */
   #fill(page: HostPage, write: boolean): boolean {
-    if (page.frame === null && !this.#install(page)) return false;
+    if (page.frame === null && !this.#install(page, write)) return false;
     return write && page.writeProtected ? this.#breakCopyOnWrite(page) : true;
   }
 
-  #install(page: HostPage): boolean {
+  /** What is only read of anonymous memory is the zero page, until the first write. */
+  #install(page: HostPage, write: boolean): boolean {
     const { file } = page;
     const frame = file === null ? this.#zeroFrame() : this.fileFrame(file);
     if (frame === null) return false;
     this.mapFrame(page, frame);
-    page.writeProtected = file !== null && BACKING_TRAITS[page.backing].private;
+    if (file === null) frame.isZeroPage = !write;
+    page.writeProtected = file === null ? !write : BACKING_TRAITS[page.backing].private;
     return true;
   }
 
@@ -149,7 +152,7 @@ export class MemoryManagement {
   #breakCopyOnWrite(page: HostPage): boolean {
     const old = page.frame as Frame;
     const isFilePage = page.file !== null && page.file.frame === old;
-    if (!isFilePage && old.references === 1) {
+    if (!isFilePage && !old.isZeroPage && old.references === 1) {
       page.writeProtected = false;
       return true;
     }
@@ -174,7 +177,6 @@ export class MemoryManagement {
     return frame;
   }
 
-  /** A file that keeps guest memory of its own gives the frame itself. */
   /** A file with memory of its own gives the frame itself. */
   #newFileFrame(file: FilePage): Frame | null {
     if (file.guestMemory?.takeFrame === undefined) return this.#zeroFrame();
@@ -252,7 +254,7 @@ export class MemoryManagement {
     if (decide(MIGRATE, page, this.#log) === "stays") return false;
     const old = page.frame as Frame;
     const { file } = page;
-    const users = file?.frame === old ? [...file.mappings].filter(({ frame }) => frame === old) : [page];
+    const users = usersOf(page, old);
     for (const user of users) this.#notify(user, "replace");
     const target = this.#copyOf(old);
     if (target === null) return false;
@@ -262,6 +264,19 @@ export class MemoryManagement {
     old.references = 0;
     this.release(old);
     return true;
+  }
+
+  /** Out to the swap cache: whoever follows the address space lets go, and finds the same frame at the next touch. */
+  pageOut(page: HostPage): void {
+    if (decide(PAGE_OUT, page, this.#log) === "stays" || page.frame === null) return;
+    for (const user of usersOf(page, page.frame)) this.#notify(user, "unmap");
+  }
+
+  /** write_protect_page of KSM, for a page that nobody has pinned. */
+  writeProtect(page: HostPage): void {
+    if (page.frame === null || page.frame.pins > 0) return;
+    this.#notify(page, "protect");
+    page.writeProtected = true;
   }
 
   /** memory_failure on the page's frame. */
@@ -305,4 +320,10 @@ export class MemoryManagement {
       page.protection = "gone";
     }
   }
+}
+
+/** The PTEs that map the page's frame: of a file's page all of them. */
+function usersOf(page: HostPage, frame: Frame): readonly HostPage[] {
+  const { file } = page;
+  return file?.frame === frame ? [...file.mappings].filter((user) => user.frame === frame) : [page];
 }

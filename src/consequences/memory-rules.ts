@@ -238,6 +238,43 @@ export const MIGRATE: readonly Row<HostPage, MigrateVerdict>[] = [
   },
 ];
 
+const PAGE_OUT_LIST = "mm/vmscan.c:shrink_folio_list";
+
+/** MADV_PAGEOUT, with swap on: whether the page leaves its PTEs. */
+export const PAGE_OUT: readonly Row<HostPage, "out" | "stays">[] = [
+  {
+    rule: hostRule("linux.page-out.nothing", "no frame is mapped there", "1.8", "S", PAGE_OUT_LIST),
+    when: ({ frame }) => frame === null,
+    then: "stays",
+  },
+  {
+    rule: observedRule("linux.page-out.pinned", "a page pinned for long is not swapped out", "2", PAGE_OUT_LIST),
+    when: ({ frame }) => frame !== null && frame.pins > 0,
+    then: "stays",
+  },
+  {
+    rule: hostRule(
+      "linux.page-out.guest-memory",
+      "a folio of guest memory has nowhere to go",
+      "4.1",
+      "U",
+      PAGE_OUT_LIST,
+    ),
+    when: ({ file }) => file !== null && file.guestMemory !== null,
+    then: "stays",
+  },
+  {
+    rule: observedRule(
+      "linux.page-out.out",
+      "the page goes to the swap cache; the next touch finds it there",
+      "6",
+      PAGE_OUT_LIST,
+    ),
+    when: () => true,
+    then: "out",
+  },
+];
+
 /** memory_failure: whether the bad page's PTEs go. */
 export const MEMORY_FAILURE: readonly Row<HostPage, "unmap" | "keep">[] = [
   {

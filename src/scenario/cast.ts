@@ -2,7 +2,7 @@
 
 import { excerpt } from "../trace/replay.js";
 import { suggestion } from "../trace/spelling.js";
-import { nameSchema, pagesSchema, PARTICIPANT_SCHEMAS } from "./file-schema.js";
+import { MOST_GUESTS, MOST_PAGES, nameSchema, PAGE_SIZE, pagesSchema, PARTICIPANT_SCHEMAS } from "./file-schema.js";
 import { isMapping, mappingAt, readPart } from "./part.js";
 import type { PageDeclaration, PageRef, Participant } from "./scenario.js";
 import type { Path, Source } from "./source.js";
@@ -30,6 +30,7 @@ export class Cast {
     this.pages = Object.entries(mappingAt(source, ["pages"], pages)).map(([name, value]) =>
       this.#readPages(name, value),
     );
+    this.#checkCount();
     this.#checkAddresses();
   }
 
@@ -108,10 +109,22 @@ export class Cast {
     return { ...declared, name, of };
   }
 
-  /** No two pages of one guest at one address. */
+  #checkCount(): void {
+    let count = 0;
+    for (const pages of this.pages) {
+      count += pages.count;
+      if (count <= MOST_PAGES) continue;
+      throw this.#source.error(["pages", pages.name], `a scenario has at most ${MOST_PAGES} pages`, "key");
+    }
+  }
+
+  /** No two pages of one guest at one address, none beyond the last. */
   #checkAddresses(): void {
     const placed = this.pages.flatMap((pages) => (pages.ipa === null ? [] : [{ ...pages, ipa: pages.ipa }]));
     for (const [i, pages] of placed.entries()) {
+      if (endOf(pages) > ADDRESSES) {
+        throw this.#source.error(["pages", pages.name, "ipa"], `ipa: "${pages.name}" ends beyond 64 address bits`);
+      }
       const clash = placed.slice(0, i).find((other) => other.of === pages.of && overlap(other, pages));
       if (clash !== undefined) {
         throw this.#source.error(["pages", pages.name, "ipa"], `ipa: "${clash.name}" of ${pages.of} is there already`);
@@ -125,13 +138,17 @@ interface Placed {
   readonly count: number;
 }
 
-const endOf = ({ ipa, count }: Placed) => ipa + BigInt(count) * 4096n;
+const ADDRESSES = 1n << 64n;
+const endOf = ({ ipa, count }: Placed) => ipa + BigInt(count * PAGE_SIZE);
 const overlap = (a: Placed, b: Placed) => a.ipa < endOf(b) && b.ipa < endOf(a);
 
 function readParticipants(source: Source, value: unknown): Participant[] {
   const declared = Object.entries(mappingAt(source, ["participants"], value ?? DEFAULT_PARTICIPANTS));
   const vmms = declared.filter(([, part]) => isMapping(part) && part["role"] === "vmm").map(([name]) => name);
-  return declared.map(([name, part]) => readParticipant(source, name, part, vmms));
+  const participants = declared.map(([name, part]) => readParticipant(source, name, part, vmms));
+  const excess = participants.filter(({ role }) => role === "guest")[MOST_GUESTS];
+  if (excess === undefined) return participants;
+  throw source.error(["participants", excess.name], `a scenario has at most ${MOST_GUESTS} guests`, "key");
 }
 
 function readParticipant(source: Source, name: string, value: unknown, vmms: readonly string[]): Participant {

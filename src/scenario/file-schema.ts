@@ -33,10 +33,11 @@ const NAME = /^[A-Za-z][A-Za-z0-9_-]*$/;
 const NO_NAME = "is no name: a letter, then letters, digits, - and _";
 export const nameSchema = z.string().regex(NAME, NO_NAME);
 
-/** Most pages of one declaration, and vCPUs of a guest: what the smallest of the simulated machines holds easily. */
-const MOST_PAGES = 4096;
+/** What the smallest of the simulated machines holds easily. */
+export const MOST_PAGES = 4096;
+export const MOST_GUESTS = 12;
 const MOST_VCPUS = 8;
-const PAGE_SIZE = 4096;
+export const PAGE_SIZE = 4096;
 
 const flag = z.boolean();
 const text = z.string().min(1);

@@ -17,8 +17,8 @@ export function stepsOf(entry: unknown): readonly unknown[] {
   const access = isMapping(entry) ? entry["access"] : undefined;
   const match = typeof access === "string" ? RUN.exec(access) : null;
   if (match === null || !isMapping(entry)) return [entry];
-  const [, name, first, last] = match;
-  const count = Number(last) - Number(first) + 1;
+  const [text, name, first] = match;
+  const count = runLength(text);
   if (count < 1 || count > LONGEST_RUN) return [entry];
   const { id, note, ...step } = entry;
   const steps = Array.from({ length: count }, (_, i) => accessTo(step, String(name), Number(first) + i));
@@ -27,6 +27,12 @@ export function stepsOf(entry: unknown): readonly unknown[] {
     { ...steps[0], ...(id === undefined ? {} : { id }), ...(note === undefined ? {} : { note }) },
     ...steps.slice(1),
   ];
+}
+
+/** How many pages a run names; less than one if it runs backwards, or is none. */
+export function runLength(text: string): number {
+  const [, , first, last] = RUN.exec(text) ?? [];
+  return first === undefined ? 0 : Number(last) - Number(first) + 1;
 }
 
 function accessTo(step: Readonly<Record<string, unknown>>, name: string, index: number): Record<string, unknown> {

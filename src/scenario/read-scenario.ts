@@ -15,6 +15,10 @@ import type { Scenario, Step } from "./scenario.js";
 import { objectSource, type Source, TEXT_LIMIT, textSource } from "./source.js";
 import { SYSTEM_NAMES } from "./systems/index.js";
 
+/** So that a short file cannot stand for a run without end: steps, and pages that they name. */
+const MOST_STEPS = 1024;
+const MOST_PAGES_NAMED = 32_768;
+
 /**
  * A scenario written in a program: what a file says, with numbers as bigint, number or string.
  *
@@ -95,15 +99,26 @@ function readSteps(places: Omit<Parameters<typeof readStep>[0], "saved">, values
   if (values.length === 0) throw places.source.error(["steps"], "a scenario needs a step");
   const context = { ...places, saved: new Set<string>() };
   const ids = new Set<string>();
-  return values.flatMap((value, i) =>
-    stepsOf(value).map((entry) => {
+  const steps: Step[] = [];
+  let pagesNamed = 0;
+  for (const [i, value] of values.entries()) {
+    for (const entry of stepsOf(value)) {
+      if (steps.length === MOST_STEPS) {
+        throw places.source.error(["steps", i], `a scenario has at most ${MOST_STEPS} steps`);
+      }
       const step = readStep(context, ["steps", i], entry);
-      if (step.id === null) return step;
-      if (ids.has(step.id)) throw places.source.error(["steps", i, "id"], `id: two steps are called "${step.id}"`);
-      ids.add(step.id);
-      return step;
-    }),
-  );
+      if (step.id !== null && ids.has(step.id)) {
+        throw places.source.error(["steps", i, "id"], `id: two steps are called "${step.id}"`);
+      }
+      if (step.id !== null) ids.add(step.id);
+      pagesNamed += "pages" in step.action ? step.action.pages.length : 1;
+      if (pagesNamed > MOST_PAGES_NAMED) {
+        throw places.source.error(["steps", i], `the steps name more than ${MOST_PAGES_NAMED} pages`);
+      }
+      steps.push(step);
+    }
+  }
+  return steps;
 }
 
 function cellOf(source: Source, steps: readonly Step[], id: string | undefined): number {

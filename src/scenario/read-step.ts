@@ -7,6 +7,7 @@ import { suggestion } from "../trace/spelling.js";
 import type { Cast, Role } from "./cast.js";
 import { checkSystem, readExpectations } from "./read-expectations.js";
 import { STEP_SCHEMAS, type StepFile } from "./file-schema.js";
+import { LONGEST_RUN, runLength } from "./page-runs.js";
 import { isMapping, readPart } from "./part.js";
 import { type Action, type Instruction, type Step, type Verb, VERBS } from "./scenario.js";
 import type { Path, Source } from "./source.js";
@@ -161,7 +162,7 @@ function giveOrTake({ cast }: StepContext, path: Path, key: string, pages: strin
 /** Fields that say nothing about this party or kind are refused rather than ignored. */
 function readAccess({ source, cast }: StepContext, path: Path, fields: Fields<"access">): Action {
   const { kind, how, vcpu, value = null, offset } = fields;
-  const by = cast.party([...path, "by"], fields.by, [...ANYONE, "device"]);
+  const by = cast.party([...path, "by"], fields.by, [...HOST_PARTIES, "guest", "device"]);
   const role = cast.roleOf(by) ?? "kernel";
   const refuse = (field: string, sentence: string) => source.error([...path, field], `${field}: ${sentence}`, "key");
   if (kind === "store" && value === null) throw source.error(path, `access needs "value": what the store writes`);
@@ -176,6 +177,9 @@ function readAccess({ source, cast }: StepContext, path: Path, fields: Fields<"a
     throw source.error([...path, "vcpu"], `vcpu: ${by} has ${vcpus.vcpus}, from 0 on`);
   }
   const usual: Instruction = role === "kernel" ? "direct-map" : "user";
+  if (runLength(fields.access) > LONGEST_RUN) {
+    throw source.error([...path, "access"], `"${fields.access}" is longer than ${LONGEST_RUN} pages`);
+  }
   const page = cast.onePage([...path, "access"], fields.access);
   return { verb: "access", page, by, kind, how: how ?? usual, vcpu: vcpu ?? 0, value, offset };
 }

@@ -2,10 +2,12 @@
 
 import { type Evidence, type Mark, weakest } from "../consequences/evidence.js";
 import { EvidenceLog } from "../consequences/evidence-log.js";
+import { MachineLimit } from "../consequences/machine-limit.js";
 import { stepResult, type StepResult } from "../consequences/result.js";
 import { cellText, NOT_APPLICABLE } from "./cell-text.js";
 import { type ExpectationFailure, unmetAtEnd, unmetByStep } from "./expectations.js";
 import { actorOf, type Fate, Observer } from "./observer.js";
+import { ScenarioError } from "./scenario-error.js";
 import type { Action, Scenario, Step } from "./scenario.js";
 import type { System, World } from "./system.js";
 
@@ -50,14 +52,27 @@ export interface RunOptions {
   readonly evidence?: boolean;
 }
 
-/** Runs a scenario on a fresh world of a system. */
+/**
+ * Runs a scenario on a fresh world of a system.
+ *
+ * @throws ScenarioError if it needs more memory or VMs than the system's machine has
+ */
 export async function runScenario(scenario: Scenario, system: System, options: RunOptions = {}): Promise<RunReport> {
   const log = new EvidenceLog({ texts: options.evidence ?? true });
-  const world = await system.create({ participants: scenario.participants, pages: scenario.pages }, log);
+  const setup = { participants: scenario.participants, pages: scenario.pages };
+  const world = await system.create(setup, log).catch((error: unknown) => {
+    throw refusal(error, scenario, system, 0);
+  });
   log.take(); // Building the world is nobody's step.
   const observer = new Observer(scenario, world);
   const run: Run = { system, world, log, observer };
-  const steps = scenario.steps.map((step) => reportStep(step, run));
+  const steps = scenario.steps.map((step) => {
+    try {
+      return reportStep(step, run);
+    } catch (error) {
+      throw refusal(error, scenario, system, step.line);
+    }
+  });
   const end = {
     ...{ secret: observer.secret, intact: observer.intact, died: world.deaths() },
     ...cellOf(scenario, steps),
@@ -67,6 +82,11 @@ export async function runScenario(scenario: Scenario, system: System, options: R
   const unmet = expected === undefined ? [] : unmetAtEnd(expected, end, scenario.finallyLine);
   const failures = [...steps.flatMap((step) => step.failures), ...unmet];
   return { scenario: scenario.name, system: system.name, steps, split: observer.isSplit, ...end, failures };
+}
+
+/** What the machine has no room for is the scenario's mistake. */
+function refusal(error: unknown, { file }: Scenario, { name }: System, line: number): unknown {
+  return error instanceof MachineLimit ? new ScenarioError(file, line, 0, `${name}: ${error.message}`) : error;
 }
 
 interface Run {
@@ -99,7 +119,8 @@ function perform(action: Action, { system, world, log }: Run): StepResult {
     return stepResult("no such verb", { why: lack.reason });
   }
   const dead = world.deaths();
-  const missing = [actorOf(action), "kernel", "hypervisor"].find((name) => name !== null && dead.includes(name));
+  const who = "who" in action ? action.who : actorOf(action);
+  const missing = [who, "kernel", "hypervisor"].find((name) => name !== null && dead.includes(name));
   return missing === undefined ? world.perform(action) : stepResult("not run", { why: `${missing} is dead` });
 }
 

@@ -5,6 +5,7 @@
 import * as abi from "../../../assembly/abi/gunyah.js";
 import type { Operation } from "../../machine/operations.js";
 import type { Outcome } from "../../machine/outcome.js";
+import { MachineLimit } from "../machine-limit.js";
 import type { Gunyah } from "./hypervisor.js";
 
 /** Which of a VM's extents: HLOS has no mapping of the private one. */
@@ -89,7 +90,7 @@ export class VmObjects {
   /** A call whose failure means that the hypervisor has no memory for another VM; what it answers. */
   #must(operation: Operation): number {
     const { errno, details } = this.#gunyah.apply(operation);
-    if (errno !== null) throw new RangeError(`${operation.op} for VM ${this.vmid}: ${errno}`);
+    if (errno !== null) throw new MachineLimit(`${operation.op} for VM ${this.vmid}: ${errno}`);
     return Number(details.answer ?? 0n);
   }
 

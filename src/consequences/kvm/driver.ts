@@ -298,6 +298,9 @@ export class KvmDriver implements VmDriver {
 
   #changeSlots(vm: KvmVm, change: MemslotChange, ipas: readonly bigint[]): void {
     switch (change) {
+      case "bind-again":
+        for (const ipa of ipas) vm.bindAgain(ipa, this.#el2.machine.pageSize);
+        break;
       case "delete":
       case "move":
         this.#shared.invalidate(vm, ipas);

@@ -3,7 +3,7 @@
 
 import type { EvidenceLog } from "../evidence-log.js";
 import type { HostPage } from "../host-memory.js";
-import type { LinuxHost } from "../linux-host.js";
+import type { LinuxHost, Pinned } from "../linux-host.js";
 import { decide, hostRule, observedRule, type Row } from "../rule-table.js";
 import { ANDROID_RULES, type El2Features } from "./el2-features.js";
 import type { GuestFault } from "./hyp-vm.js";
@@ -148,7 +148,7 @@ export class ProtectedAbort {
   /** pkvm_mem_abort, in its order; the faulting vCPU is loaded. `page`: null where the VMM has nothing mapped. */
   handle(vm: KvmVm, vcpu: number, ipa: bigint, page: HostPage | null, fault: GuestFault): MapResult {
     vm.hyp.topUpMemcache(vcpu);
-    const pinned = page === null ? ({ errno: "EFAULT" } as const) : this.#host.pin(page);
+    const pinned = this.#pin(vm, page);
     const found = pinned.errno === null ? pinned : { errno: pinned.errno, swapBacked: false };
     const verdict = decide(PIN_ROWS, found, this.#log);
     if (pinned.errno === "EHWPOISON" && page !== null) reportBadPage(this.#host, page);
@@ -162,6 +162,11 @@ export class ProtectedAbort {
     }
     vm.mappings.set(ipa, { ipa, frame: pinned.frame });
     return null;
+  }
+
+  /** The charge comes first, whatever is mapped there. */
+  #pin(vm: KvmVm, page: HostPage | null): Pinned {
+    return page === null ? { errno: this.#host.lockLimit(vm.vmm) ?? "EFAULT" } : this.#host.pin(page);
   }
 
   /** pkvm_pgtable_stage2_map: `mapped` means that the caller has a new mapping to record. */

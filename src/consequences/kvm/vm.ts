@@ -11,6 +11,9 @@ export interface Mapping {
   readonly frame: Frame;
 }
 
+/** Guest addresses that no scenario uses, for slots that are added. */
+const SPARE_IPA = 1n << 38n;
+
 export class KvmVm {
   /** The guest's name. */
   readonly name: string;
@@ -34,6 +37,14 @@ export class KvmVm {
   /** Covers one page of guest addresses by what the VMM has at `va`. Both in bytes. */
   setSlot(ipa: bigint, va: bigint): void {
     this.#slots.set(ipa, va);
+  }
+
+  /** A second slot, somewhere else, on what the VMM has behind `ipa`. */
+  bindAgain(ipa: bigint, pageSize: number): void {
+    const va = this.#slots.get(ipa);
+    let spare = SPARE_IPA;
+    while (this.#slots.has(spare)) spare += BigInt(pageSize);
+    if (va !== undefined) this.setSlot(spare, va);
   }
 
   removeSlot(ipa: bigint): void {

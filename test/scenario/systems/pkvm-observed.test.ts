@@ -284,6 +284,7 @@ test.each<[string, string, string]>([
   ["mprotect(PROT_NONE)",          "mprotect_none",      "KVM_RUN EFAULT"],
   ["munmap",                       "munmap",             "KVM_RUN EFAULT"],
   ["fork (copy on write)",         "fork",               "ok"],
+  ["MADV_PAGEOUT with swap on",    "madvise_pageout",    "ok"],
   ["MAP_FIXED (2.6)",              "map_fixed",          "ok"],
 ])("observed 6: a normal VM's page is unshared at %s", async (_row, change, next) => {
   const scene = await Scene.of([vmm(), guest({ protected: false })], [pages("ram")]);
@@ -292,6 +293,52 @@ test.each<[string, string, string]>([
   scene.call(change, "ram");
   expect(scene.log.take().some((e) => e.kind === "operation" && e.text.startsWith("hcall_unshare_guest"))).toBe(true);
   expect(scene.load("guest", "ram").result).toBe(next);
+});
+
+test("observed 6: a normal VM's pages are unshared by KSM, and shared anew with their content", async () => {
+  const scene = await Scene.of([vmm(), guest({ protected: false })], [pages("ram")]);
+  scene.store("guest", "ram", 0x1111n);
+  scene.call("madvise_mergeable", "ram");
+  scene.log.take();
+  expect(scene.call("ksm_scan", "ram").result).toBe("ok");
+  expect(scene.log.take().some((e) => e.kind === "operation" && e.text.startsWith("hcall_unshare_guest"))).toBe(true);
+  expect(scene.load("guest", "ram")).toMatchObject({ result: "ok", value: 0x1111n });
+  expect(scene.store("guest", "ram", 0x2222n).result).toBe("ok");
+  expect(scene.load("vmm", "ram")).toMatchObject({ result: "ok", value: 0x2222n });
+});
+
+test("observed 6: MADV_PAGEOUT takes a page from a normal VM, and the next touch finds its content", async () => {
+  const scene = await Scene.of([vmm(), guest({ protected: false })], [pages("ram")]);
+  scene.store("guest", "ram", 0x1111n);
+  scene.call("madvise_pageout", "ram");
+  expect(scene.load("guest", "ram")).toMatchObject({ result: "ok", value: 0x1111n });
+});
+
+// prettier-ignore
+test.each<[string, (scene: Scene) => StepResult, bigint]>([
+  // first touch                        prot of the share: R 8, W 4, both execute rights 3
+  ["read of an empty page: R",          (s) => s.load("guest", "ram"),      8n],
+  ["write: RW",                         (s) => s.store("guest", "ram", 1n), 0xcn],
+  ["code: RX or RWX",                   (s) => s.fetch("guest", "ram"),     0xbn],
+])("observed 6: what a normal VM's share asks for, %s", async (_row, touch, prot) => {
+  const scene = await Scene.of([vmm(), guest({ protected: false })], [pages("ram")]);
+  scene.log.take();
+  expect(touch(scene).result).toBe("ok");
+  const shares = scene.log.take().flatMap((e) => (e.kind === "operation" && e.text.startsWith("hcall_share_guest") ? [e.text] : []));
+  expect(shares).toEqual([expect.stringMatching(`prot=0x${prot.toString(16)}$`)]);
+});
+
+// prettier-ignore
+test.each([
+  ["copy_from_user", "write",     2],
+  ["copy_to_user",   "read",      2],
+  ["clear_user",     "read_zero", 1],
+])("observed 1: %s: injections per call", async (_routine, name, injections) => {
+  const scene = await privatePages();
+  scene.log.take();
+  scene.call(name, "ram[4]");
+  const injected = scene.log.take().filter((e) => e.kind === "syndrome" && e.register === "ESR_EL1");
+  expect(injected.length).toBe(injections);
 });
 
 test("observed 5: a normal VM's VMM is killed: unshared page by page, nothing is zeroed", async () => {

@@ -95,6 +95,11 @@ async function failingRun(cause: string): Promise<StepResult> {
       scene.store("other", "ram", SECRET);
       return scene.do({ verb: "donate", pages: [ref("ram")], from: "kernel", to: "guest" });
     }
+    case "aliased slot": {
+      const scene = await secretPage();
+      expect(scene.call("memslot_bind_again", "ram").result).toBe("ok");
+      return scene.do({ verb: "donate", pages: [ref("ram")], from: "vmm", to: "guest" });
+    }
     case "shared with an np-VM": {
       const scene = await Scene.of([vmm(), guest(), normalVm], [pages("ram", 1, { of: "normal" })]);
       scene.store("normal", "ram", 1n);
@@ -114,6 +119,10 @@ async function failingRun(cause: string): Promise<StepResult> {
       scene.store("guest", "ram", SECRET);
       const share = { verb: "share", pages: [ref("ram")], from: "kernel", to: ["normal"] } as const;
       return scene.do({ ...share, rights: "RW", sanitize: false });
+    }
+    case "RLIMIT_MEMLOCK, before the HVA is looked at": {
+      const scene = await Scene.of([vmm({ memlock: 0 }), guest()], [pages("ram", 1, { backing: "none" })]);
+      return scene.load("guest", "ram");
     }
     case "RLIMIT_MEMLOCK": {
       const scene = await Scene.of([vmm({ memlock: 0 }), guest()], [pages("ram")]);
@@ -137,7 +146,9 @@ test.each([
   ["EPERM", "given to FF-A"],
   ["EPERM", "given to the hypervisor"],
   ["EPERM", "np-VM faults on a page private to a pVM"],
+  ["EPERM", "aliased slot"],
   ["ENOMEM", "RLIMIT_MEMLOCK"],
+  ["ENOMEM", "RLIMIT_MEMLOCK, before the HVA is looked at"],
   ["EIO", "page cache, not swap-backed"],
 ])("2.5 KVM_RUN: %s, %s", async (errno, cause) => {
   expect((await failingRun(cause)).result).toBe(`KVM_RUN ${errno}`);

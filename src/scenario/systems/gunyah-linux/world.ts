@@ -5,6 +5,7 @@ import type { GunyahDriver } from "../../../consequences/gunyah/driver.js";
 import type { LinuxVm } from "../../../consequences/gunyah/linux-vm.js";
 import { LENT_CONTENT } from "../../../consequences/gunyah/vm-put.js";
 import type { FilePage } from "../../../consequences/host-memory.js";
+import { MachineLimit } from "../../../consequences/machine-limit.js";
 import type { Process } from "../../../consequences/processes.js";
 import { stepResult, type StepResult } from "../../../consequences/result.js";
 import { hostRule } from "../../../consequences/rule-table.js";
@@ -59,7 +60,7 @@ export class GunyahLinuxWorld extends HlosWorld<LinuxVm> {
 
   protected createGuest(participant: Extract<Participant, { role: "guest" }>, vmm: Process): LinuxVm {
     const vm = this.#driver.createVm(participant.name, vmm, participant);
-    if (vm === null) throw new RangeError(`${participant.name}: there are more guests than VMIDs`);
+    if (vm === null) throw new MachineLimit(`${participant.name}: there are more guests than VMIDs`);
     return vm;
   }
 

@@ -3,6 +3,7 @@
 
 import { VMID_HLOS } from "../../../../assembly/abi/gunyah.js";
 import { TaskEnded } from "../../../consequences/cpu.js";
+import { MachineLimit } from "../../../consequences/machine-limit.js";
 import type { Process } from "../../../consequences/processes.js";
 import { stepResult, type StepResult } from "../../../consequences/result.js";
 import type { SglEntry } from "../../../machine/gunyah-messages.js";
@@ -84,7 +85,7 @@ export class GunyahWorld extends HlosWorld<GunyahGuest> {
   protected createGuest(participant: Extract<Participant, { role: "guest" }>, vmm: Process): GunyahGuest {
     const guest = this.#vms.create(participant, vmm);
     if (guest === null)
-      throw new RangeError(`${participant.name}: there are more guests than the resource manager has VMIDs`);
+      throw new MachineLimit(`${participant.name}: there are more guests than the resource manager has VMIDs`);
     return guest;
   }
 

@@ -5,6 +5,7 @@ import type { El2 } from "../../../consequences/kvm/el2.js";
 import { GmemFile } from "../../../consequences/kvm/gmem-file.js";
 import type { PlainKvmDriver } from "../../../consequences/kvm/plain-driver.js";
 import type { PlainVm } from "../../../consequences/kvm/plain-vm.js";
+import { MachineLimit } from "../../../consequences/machine-limit.js";
 import type { FilePage } from "../../../consequences/host-memory.js";
 import type { Process } from "../../../consequences/processes.js";
 import type { StepResult } from "../../../consequences/result.js";
@@ -59,7 +60,7 @@ export class PlainKvmWorld extends LinuxWorld<PlainVm> {
   /** KVM_CREATE_VM of a normal VM: without pKVM there are no others, whatever the scenario asks for. */
   protected createGuest({ name }: Extract<Participant, { role: "guest" }>, vmm: Process): PlainVm {
     const vm = this.#driver.createVm(name, vmm);
-    if (vm === null) throw new RangeError(`${name}: there are more guests than KVM has room for`);
+    if (vm === null) throw new MachineLimit(`${name}: there are more guests than KVM has room for`);
     return vm;
   }
 

@@ -152,7 +152,7 @@ export abstract class LinuxWorld<G> implements World {
     if (participant?.role === "device") return this.#dma(participant, page, action);
     const { how, kind, offset, value } = action;
     const target = action.by === "kernel" && how !== "uaccess" ? this.#kernelsView(page) : page.host;
-    if (target === null) return stepResult("not run");
+    if (target === null) return noSuchVerb(`no memory of the host is behind ${page.name}`);
     return this.host.access(this.#hostActor(action.by), target, { how, kind, offset, value: value ?? 0n });
   }
 
@@ -167,7 +167,7 @@ export abstract class LinuxWorld<G> implements World {
 
   #dma({ name, iommu }: Device, page: PlacedPage, { kind, value, offset }: ActionOf<"access">): StepResult {
     const frame = this.frameOf(page);
-    if (frame === null || this.host.deaths.includes("kernel")) return stepResult("not run");
+    if (frame === null) return noSuchVerb(`${page.name} has no frame`);
     const write = kind === "store";
     const pa = frame + BigInt(offset);
     const answer = this.#hardware.dma({

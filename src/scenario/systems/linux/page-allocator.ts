@@ -1,6 +1,7 @@
 // The host kernel's page allocator, as far as scenarios see it: frames of memory from the bottom up, freed ones first.
 
 import type { Frames } from "../../../consequences/host-memory.js";
+import { MachineLimit } from "../../../consequences/machine-limit.js";
 import type { Machine } from "../../../machine/machine.js";
 
 export class PageAllocator implements Frames {
@@ -35,12 +36,12 @@ export class PageAllocator implements Frames {
    *
    * @param alignment in pages
    * @returns physical address in bytes
-   * @throws RangeError if the machine has no memory left for them
+   * @throws MachineLimit if the machine has no memory left for them
    */
   take(pages: number, alignment = 1): bigint {
     const unit = BigInt(alignment) * this.#size;
     const start = ((this.#next + unit - 1n) / unit) * unit;
-    if (start + BigInt(pages) * this.#size > this.#end) throw new RangeError("the modelled host is out of memory");
+    if (start + BigInt(pages) * this.#size > this.#end) throw new MachineLimit("the modelled host is out of memory");
     this.#next = start + BigInt(pages) * this.#size;
     return start;
   }

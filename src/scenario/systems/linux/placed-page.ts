@@ -21,6 +21,8 @@ const HOLES = 0x0900_0000n;
 export class GuestAddresses {
   readonly #pageSize: bigint;
   readonly #taken = new Map<string, Set<bigint>>();
+  /** By guest and first address: below, nothing is free. */
+  readonly #full = new Map<string, bigint>();
 
   constructor(pageSize: number, declarations: readonly PageDeclaration[]) {
     this.#pageSize = BigInt(pageSize);
@@ -39,9 +41,11 @@ export class GuestAddresses {
   /** An address at which the guest has nothing yet. */
   next(guest: string, from = RAM): bigint {
     const taken = this.#addressesOf(guest);
-    let ipa = from;
+    const area = `${guest} ${from}`;
+    let ipa = this.#full.get(area) ?? from;
     while (taken.has(ipa)) ipa += this.#pageSize;
     taken.add(ipa);
+    this.#full.set(area, ipa);
     return ipa;
   }
 

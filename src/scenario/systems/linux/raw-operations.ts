@@ -4,6 +4,7 @@ import type { El2 } from "../../../consequences/kvm/el2.js";
 import { stepResult, type StepResult } from "../../../consequences/result.js";
 import { callAnswer } from "../../../consequences/kvm/guest-calls.js";
 import { fitsArgument, verbNamed, type Argument, type Operation } from "../../../machine/operations.js";
+import { hex } from "../../../machine/names.js";
 import type { Action, PageRef } from "../../scenario.js";
 import { noSuchVerb } from "./linux-world.js";
 
@@ -50,7 +51,7 @@ export class RawOperations {
     const values: Record<string, bigint | number> = {};
     for (const [name, argument] of Object.entries(verb.args)) {
       const value = this.#value(name, args[name] ?? 0, argument);
-      if (value === null) return noSuchVerb(`${op}: ${name} cannot be ${String(args[name])}`);
+      if (value === null) return noSuchVerb(`${op}: ${name} cannot be ${spelled(args[name])}`);
       values[name] = value;
     }
     const outcome = this.#el2.apply({ op, ...values } as unknown as Operation);
@@ -86,6 +87,8 @@ export class RawOperations {
     return FRAME_NUMBERS.includes(argument) ? address >> BigInt(this.#el2.machine.pageShift) : address;
   }
 }
+
+const spelled = (value: Value | undefined) => (typeof value === "bigint" ? hex(value) : String(value));
 
 const fdOf = (fd: number | null | undefined): bigint | null => (fd === null || fd === undefined ? null : BigInt(fd));
 

@@ -22,7 +22,7 @@ export function frameBehind(descriptor: bigint, pageShift: number): bigint | nul
 /** The `walk` verb: where a load at `address` (bytes) would end. */
 export function walked(machine: Machine, stage2: Stage2, address: bigint): StepResult {
   const translation = machine.translate(stage2, address, { kind: "read" });
-  if (translation === null) return stepResult("not run");
+  if (translation === null) return stepResult("not run", { why: "there is no such stage 2 yet, or no more" });
   const { pa, fault } = translation;
   return fault === null ? stepResult("ok", { value: pa }) : stepResult(`${fault.kind.replace("_", " ")} fault`);
 }

@@ -4,6 +4,7 @@ import { SHARED_BORROWED, SHARED_OWNED } from "../../../../assembly/abi/codes.js
 import { TaskEnded } from "../../../consequences/cpu.js";
 import type { KvmDriver } from "../../../consequences/kvm/driver.js";
 import type { El2 } from "../../../consequences/kvm/el2.js";
+import { MachineLimit } from "../../../consequences/machine-limit.js";
 import { ANDROID_RULES, el2Features, type El2Features } from "../../../consequences/kvm/el2-features.js";
 import type { GuestCall } from "../../../consequences/kvm/guest-calls.js";
 import type { KvmVm } from "../../../consequences/kvm/vm.js";
@@ -67,7 +68,7 @@ export class PkvmWorld extends LinuxWorld<KvmVm> {
   protected createGuest(participant: Extract<Participant, { role: "guest" }>, vmm: Process): KvmVm {
     const { name } = participant;
     const vm = this.#driver.createVm(name, vmm, participant);
-    if (vm === null) throw new RangeError(`${name}: there are more guests than EL2 has handles`);
+    if (vm === null) throw new MachineLimit(`${name}: there are more guests than EL2 has handles`);
     return vm;
   }
 
@@ -152,14 +153,21 @@ export class PkvmWorld extends LinuxWorld<KvmVm> {
     return this.#giveTo(vm, page);
   }
 
-  /** The guest's vCPU, run by its VMM, faults where the page shall be: as declared, or where the guest has nothing yet. */
+  /** The guest's vCPU, run by its VMM, faults where the page shall be: at a slot for it, or where the guest has nothing yet. */
   #giveTo(vm: KvmVm, page: PlacedPage): StepResult {
-    const declared = page.guest?.name === vm.name ? page.guest.ipa : null;
-    if (declared !== null) return this.host.step(vm.vmm, () => this.#driver.fault(vm, 0, declared));
+    const bound = this.#boundAddress(vm, page);
+    if (bound !== null) return this.host.step(vm.vmm, () => this.#driver.fault(vm, 0, bound));
     const ipa = this.addresses.next(vm.name);
     const result = this.host.step(vm.vmm, () => this.#giveAt(vm, ipa, page));
     if (result.result === "ok") this.#noteAddress(vm, page, ipa);
     return result;
+  }
+
+  /** Of the addresses that are bound to a page of the guest's: the first at which it has none, else as declared. */
+  #boundAddress(vm: KvmVm, { guest, host }: PlacedPage): bigint | null {
+    if (guest?.name !== vm.name) return null;
+    const bound = host === null ? [] : vm.guestAddressesOf(host);
+    return bound.find((ipa) => !vm.mappings.has(ipa)) ?? guest.ipa;
   }
 
   #noteAddress(vm: KvmVm, page: PlacedPage, ipa: bigint): void {

@@ -1,6 +1,7 @@
 // Where worlds with a Linux host put things: guest addresses, frames of memory.
 
 import { describe, expect, test } from "vitest";
+import { MachineLimit } from "../../../../src/consequences/machine-limit.js";
 import type { PageDeclaration } from "../../../../src/scenario/scenario.js";
 import { PageAllocator } from "../../../../src/scenario/systems/linux/page-allocator.js";
 import { GuestAddresses } from "../../../../src/scenario/systems/linux/placed-page.js";
@@ -37,7 +38,7 @@ describe("page allocator", () => {
     expect(allocator.take(2, 2)).toBe(MEMORY.start + 2n * PAGE);
     allocator.free(MEMORY.start);
     expect([allocator.allocate(), allocator.allocate()]).toEqual([MEMORY.start, null]);
-    expect(() => allocator.take(1)).toThrow(RangeError);
+    expect(() => allocator.take(1)).toThrow(MachineLimit);
   });
 
   test("clears and copies whole pages", async () => {
