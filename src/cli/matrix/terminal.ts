@@ -10,7 +10,7 @@ import { printable, wrap } from "./wrap.js";
 
 const GAP = "  ";
 /** Titles take what the systems leave, but these at least and at most. */
-const TITLE_WIDTH = { min: 24, max: 80 };
+const TITLE_WIDTH = { min: 24, max: 48 };
 /** Cells longer than this are wrapped. */
 const CELL_WIDTH = 14;
 
@@ -47,33 +47,23 @@ export function printMatrix(matrix: Matrix, stream: Writable, width: number): vo
   }
 }
 
-/** Tables of the titles and some systems each, until every system was shown that a row of the group is for. */
+/** The column of titles and as many systems as fit, again and again until every system was shown. */
 function blocksOf(matrix: Matrix, rows: readonly Row[], notes: ReadonlyMap<string, number>, width: number): Column[][] {
-  const systems = matrix.systems.flatMap(({ name }, index) =>
-    rows.some(({ cells }) => (cells[index] ?? null) !== null) ? [systemColumn(name, rows, index, notes)] : [],
-  );
-  const room = width - TITLE_WIDTH.min;
-  const fewest = blocksThatFit(systems, room, systems.length).length;
-  const blocks = blocksThatFit(systems, room, Math.ceil(systems.length / fewest));
-  const left = width - Math.max(...blocks.map(widthOf));
+  const systems = matrix.systems.map((system, index) => systemColumn(system.name, rows, index, notes));
+  const left = systems.reduce((space, column) => space - GAP.length - column.width, width);
   const titles = titleColumn(rows, Math.min(TITLE_WIDTH.max, Math.max(TITLE_WIDTH.min, left)));
-  return blocks.map((block) => [titles, ...block]);
-}
-
-/** Columns side by side, not more than `most`, nor than there is room for (but one at least). */
-function blocksThatFit(columns: readonly Column[], room: number, most: number): Column[][] {
-  const blocks: Column[][] = [[]];
-  for (const column of columns) {
-    const block = blocks.at(-1) ?? [];
-    const isFull = block.length === most || widthOf([...block, column]) > room;
-    if (block.length > 0 && isFull) blocks.push([column]);
-    else block.push(column);
+  const blocks: Column[][] = [];
+  let used = Infinity;
+  for (const column of systems) {
+    used += GAP.length + column.width;
+    if (used > width) {
+      blocks.push([titles]);
+      used = titles.width + GAP.length + column.width;
+    }
+    blocks.at(-1)?.push(column);
   }
   return blocks;
 }
-
-/** With the gap before each. */
-const widthOf = (columns: readonly Column[]) => columns.reduce((sum, { width }) => sum + GAP.length + width, 0);
 
 function titleColumn(rows: readonly Row[], limit: number): Column {
   const titled = rows.map(({ scenario }) => {
