@@ -2,19 +2,50 @@
 
 import { VMID_END } from "../abi/gunyah";
 import * as Rm from "../abi/gunyah-rm";
-import { OPERATION_A, OPERATION_B, OPERATION_C, OPERATION_D, OPERATION_VCPU, OPERATION_VM } from "../abi/operations";
+import {
+  OPERATION_A,
+  OPERATION_B,
+  OPERATION_C,
+  OPERATION_D,
+  OPERATION_SIZE,
+  OPERATION_VCPU,
+  OPERATION_VM,
+} from "../abi/operations";
+import { RESULT_EXPECTED, RESULT_SIZE, RESULT_SUBJECT } from "../abi/records";
 import { memAccept } from "../systems/gunyah/parcel-accept";
 import { memAppend, memCreate } from "../systems/gunyah/parcel-create";
 import { memLookupSgl, memNotify } from "../systems/gunyah/parcel-notify";
 import { memReclaim, memRelease } from "../systems/gunyah/parcel-return";
 import { deny } from "../systems/gunyah/refusal";
 import { rmParcelLock, rmVmAlloc, rmVmDealloc, rmVmExit, rmVmReset } from "../systems/gunyah/rm-lifecycle";
-import { appendPiece, PIECE_BYTES, takeMessage } from "../systems/gunyah/rm-message";
+import { appendPiece, hasRoomForPiece, PIECE_BYTES, takeMessage } from "../systems/gunyah/rm-message";
 import { rmVmConfigDevice, rmVmConfigFirmware, rmVmConfigImage, rmVmInit, rmVmStart } from "../systems/gunyah/rm-start";
 import { giveDeviceSpace } from "../systems/gunyah/vm-memory";
 
 /** A record that is no operation, as batch/execute.ts knows it. */
 const INVALID: i32 = -4097;
+
+/**
+ * Runs the first of `count` records as long as they are pieces of messages as they should be, which is nearly all that long
+ * lists come in. How many there were; of the next one `dispatchResourceManager` says what becomes of it.
+ */
+export function runPieces(operations: usize, results: usize, count: usize): usize {
+  let rec = operations;
+  let result = results;
+  let done: usize = 0;
+  for (; done < count && load<u16>(rec) == Rm.RM_MESSAGE; done++) {
+    const caller = load<u16>(rec, OPERATION_VM) as u32;
+    const bytes = load<u32>(rec, OPERATION_VCPU);
+    if (caller >= (VMID_END as u32) || bytes - 1 >= PIECE_BYTES || !hasRoomForPiece(caller, bytes)) break;
+    appendPiece(caller, bytes, rec + OPERATION_A);
+    store<u64>(result, 0);
+    store<u64>(result, 0, RESULT_SUBJECT);
+    store<u64>(result, 0, RESULT_EXPECTED);
+    rec += OPERATION_SIZE;
+    result += RESULT_SIZE;
+  }
+  return done;
+}
 
 /** Runs one record with an operation from 176 to 199; the resource manager's error, or INVALID. */
 export function dispatchResourceManager(op: i32, rec: usize): i32 {

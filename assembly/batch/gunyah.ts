@@ -39,7 +39,7 @@ import {
   OBJECT_PARTITION,
   OBJECT_THREAD,
 } from "../systems/gunyah/object";
-import { dispatchResourceManager } from "./gunyah-rm";
+import { dispatchResourceManager, runPieces } from "./gunyah-rm";
 
 /** A record that is no operation of this machine: no call answers it. */
 const INVALID: i32 = -4097;
@@ -80,7 +80,13 @@ function d(rec: usize): u64 {
 /** Runs `count` records, as runBatch of execute.ts does. */
 export function runGunyah(operations: usize, results: usize, count: i32, recordEffects: bool): void {
   const isTlbOn = tlbMode != TLB_OFF;
-  for (let i: usize = 0; i < (count as usize); i++) {
+  const isWatched = isTlbOn || recordEffects;
+  const all = count as usize;
+  for (let i: usize = 0; i < all; i++) {
+    if (!isWatched && (panicked | limitReached) == 0) {
+      i += runPieces(operations + i * Op.OPERATION_SIZE, results + i * RESULT_SIZE, all - i);
+      if (i == all) break;
+    }
     const rec = operations + i * Op.OPERATION_SIZE;
     if (recordEffects) recordEffect(EFFECT_OPERATION, 0, 0, i, 0, 0, 0);
     if (isTlbOn) beginOperation(operation(rec));

@@ -24,10 +24,11 @@ import {
 import { pageMask } from "../../arch/geometry";
 import { Extent } from "./extent";
 import { synchronize } from "./extent-life";
+import { commit } from "./leaves";
 import { changeOwner, checkMemdbUpdate } from "./memdb";
 import { Partition } from "./object";
 import { deny } from "./refusal";
-import { checkTransfer, transfer } from "./transfer";
+import { checkTransfer, prepareTransfer, transfer } from "./transfer";
 
 /** memextent_donate_sibling. */
 export function donateSibling(from: Extent, to: Extent, pa: u64, size: u64): i32 {
@@ -115,9 +116,11 @@ function move(
   const end = pa + size;
   let refused = checkMemdbUpdate(pa, end - 1, from, fromType);
   if (refused == MEMDB_NOT_OWNER && synchronize()) refused = checkMemdbUpdate(pa, end - 1, from, fromType);
-  if (refused == 0) refused = checkTransfer(x, y, pa, end);
+  const isOrdinary = refused == 0 && prepareTransfer(x, y, pa, end);
+  if (refused == 0 && !isOrdinary) refused = checkTransfer(x, y, pa, end);
   if (refused != 0) return refused;
   changeOwner(pa, end - 1, to, toType, from, fromType);
-  transfer(x, y, pa, end);
+  if (isOrdinary) commit();
+  else transfer(x, y, pa, end);
   return 0;
 }

@@ -90,6 +90,7 @@ function activateDerived(me: Extent, parent: Extent): i32 {
 
 /** The parent's records within the window, with no more access than the child has. */
 function inheritRecords(me: Extent, parent: Extent): i32 {
+  if (parent.slotsInUse == 0) return 0;
   for (let slot: u32 = 0; slot < SLOTS; slot++) {
     const space = slotSpace(parent, slot);
     if (space == null) continue;
@@ -128,18 +129,19 @@ function carveOut(me: Extent, parent: Extent): i32 {
 }
 
 function link(me: Extent, parent: Extent): void {
-  me.nextSibling = parent.firstChild;
+  const first = parent.firstChild;
+  me.nextSibling = first;
+  me.previousSibling = null;
+  if (first != null) first.previousSibling = me;
   parent.firstChild = me;
 }
 
 function unlink(me: Extent, parent: Extent): void {
-  if (parent.firstChild == me) {
-    parent.firstChild = me.nextSibling;
-    return;
-  }
-  let sibling = parent.firstChild;
-  while (sibling != null && sibling.nextSibling != me) sibling = sibling.nextSibling;
-  if (sibling != null) sibling.nextSibling = me.nextSibling;
+  const before = me.previousSibling;
+  const after = me.nextSibling;
+  if (before == null) parent.firstChild = after;
+  else before.nextSibling = after;
+  if (after != null) after.previousSibling = before;
 }
 
 /** The last reference is dropped. NOMEM, with nothing changed, if a block must be split and there is no table page. */
@@ -169,6 +171,7 @@ function transferRun(me: Extent, parent: Extent | null): void {
 }
 
 function checkLeave(me: Extent): i32 {
+  if (me.owned == 0) return 0;
   beginPlan(false);
   let refused = planLeave(me);
   if (refused != 0 || planFits()) return refused;
@@ -186,6 +189,7 @@ function planLeave(me: Extent): i32 {
 }
 
 export function clearSlots(me: Extent): void {
+  if (me.slotsInUse == 0) return;
   for (let slot: u32 = 0; slot < SLOTS; slot++) clearSlot(me, slot);
 }
 

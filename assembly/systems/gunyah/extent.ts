@@ -40,7 +40,7 @@ import {
   NOTHING,
   put,
   rangeIs,
-  SLOT_BYTES,
+  ROOT_BYTES,
 } from "./gpt";
 import { isOwnershipContiguous, nextOwnedRun } from "./memdb";
 import { createObject, KernelObject, OBJECT_MEMEXTENT, Partition, STATE_INIT } from "./object";
@@ -58,27 +58,31 @@ export class Extent extends KernelObject {
   /** ROLE_*, and whose: a VMID or a parcel's handle. The resource manager sets both. */
   role: u32;
   label: u32;
+  /** Slots that are not free. */
+  slotsInUse: u32;
   /** Bytes that it owns: the ownership database's count. */
   owned: u64;
   /** The extent it was derived from; a root extent's memory comes from its partition. */
   parent: Extent | null;
   firstChild: Extent | null;
   nextSibling: Extent | null;
+  previousSibling: Extent | null;
   /** The next extent whose memory waits for a grace period. */
   nextDying: Extent | null;
-  /** Mapped into EL2. */
-  attached: bool;
   /** Number of the virtual device that answers accesses without permission; 0: none. */
   device: u32;
+  /** Mapped into EL2. */
+  attached: bool;
 }
 
 export const SLOTS: u32 = 4;
 /** A record's kind in a slot's map. */
-const MAPPING: u32 = ADVANCING;
-// A slot: a map's root, which of a BASIC extent holds the record of its first byte | 16 u32 address space, 0 = free
-const RECORD_SLOT_BYTES: usize = SLOT_BYTES + 8;
-const SLOTS_AT: usize = offsetof<Extent>();
-export const EXTENT_BYTES: usize = SLOTS_AT + (SLOTS as usize) * RECORD_SLOT_BYTES;
+export const MAPPING: u32 = ADVANCING;
+// Behind the extent: per slot a map's root, which of a BASIC extent holds the record of its first byte; then per slot u32 its
+// address space, 0 = free.
+const ROOTS_AT: usize = (offsetof<Extent>() + 7) & ~7;
+const SPACES_AT: usize = ROOTS_AT + (SLOTS as usize) * ROOT_BYTES;
+export const EXTENT_BYTES: usize = SPACES_AT + (SLOTS as usize) * 4;
 
 /** A new extent in state INIT; null if there is no memory for it. */
 export function createExtent(partition: Partition): Extent | null {
@@ -215,13 +219,18 @@ export function maskRecord(value: u64, access: u32): u64 {
   return value & ~((~(access | (access << 3)) & 63) as u64);
 }
 
-function slotAt(me: Extent, slot: u32): usize {
-  return changetype<usize>(me) + SLOTS_AT + (slot as usize) * RECORD_SLOT_BYTES;
+/** The root of a slot's map. */
+export function recordsOf(me: Extent, slot: u32): usize {
+  return changetype<usize>(me) + ROOTS_AT + (slot as usize) * ROOT_BYTES;
+}
+
+function spaceAt(me: Extent, slot: u32): usize {
+  return changetype<usize>(me) + SPACES_AT + ((slot as usize) << 2);
 }
 
 /** The address space that a slot is for; null if it is free. */
 export function slotSpace(me: Extent, slot: u32): AddressSpace | null {
-  const space = load<u32>(slotAt(me, slot), SLOT_BYTES) as usize;
+  const space = load<u32>(spaceAt(me, slot)) as usize;
   return space == 0 ? null : changetype<AddressSpace>(space);
 }
 
@@ -232,10 +241,10 @@ export let recordEnd: u64 = 0;
 
 /** Reads what a slot says of `pa` and on, up to `end` at most. Outside the window nothing is said. */
 export function readRecord(me: Extent, slot: u32, pa: u64, end: u64): void {
-  const at = slotAt(me, slot);
+  const at = recordsOf(me, slot);
   hasRecord = false;
   recordEnd = end;
-  if (load<u32>(at, SLOT_BYTES) == 0 || pa >= GPT_LIMIT) return;
+  if (load<u32>(spaceAt(me, slot)) == 0 || pa >= GPT_LIMIT) return;
   if (me.kind == EXTENT_BASIC) {
     if (pa < me.base) recordEnd = min(end, me.base);
     if (pa - me.base >= me.size) return;
@@ -252,6 +261,7 @@ export function readRecord(me: Extent, slot: u32, pa: u64, end: u64): void {
 
 /** A free slot, SLOTS if there is none. */
 export function freeSlot(me: Extent): u32 {
+  if (me.slotsInUse == 0) return 0;
   for (let slot: u32 = 0; slot < SLOTS; slot++) if (slotSpace(me, slot) == null) return slot;
   return SLOTS;
 }
@@ -259,26 +269,26 @@ export function freeSlot(me: Extent): u32 {
 /** Whether a slot can take a record of [pa, end) beside those it has. */
 export function slotAccepts(me: Extent, slot: u32, space: AddressSpace, pa: u64, end: u64): bool {
   if (slotSpace(me, slot) != space || me.kind == EXTENT_BASIC) return false;
-  return rangeIs(slotAt(me, slot), pa, end, NOTHING, 0, 0);
+  return rangeIs(recordsOf(me, slot), pa, end, NOTHING, 0, 0);
 }
 
 /** Whether a slot says of all of [pa, end) that it is mapped in this space from `ipa` on. */
 export function slotMatches(me: Extent, slot: u32, space: AddressSpace, pa: u64, end: u64, ipa: u64): bool {
   if (slotSpace(me, slot) != space) return false;
-  const at = slotAt(me, slot);
+  const at = recordsOf(me, slot);
   if (me.kind == EXTENT_BASIC) return ((load<u64>(at) ^ ipa) & RECORD_IPA) == 0;
   return rangeIs(at, pa, end, MAPPING, ipa, RECORD_IPA);
 }
 
 /** Whether a slot can be written over [pa, end): the nodes that takes are there. */
 export function canWriteSlot(me: Extent, slot: u32, pa: u64, end: u64): bool {
-  return me.kind == EXTENT_BASIC || canWrite(slotAt(me, slot), me.heap, pa, end);
+  return me.kind == EXTENT_BASIC || canWrite(recordsOf(me, slot), me.heap, pa, end);
 }
 
 /** Makes a record, over whatever the slot says. canWriteSlot was asked. */
 export function setRecord(me: Extent, slot: u32, space: AddressSpace, pa: u64, end: u64, value: u64): void {
-  const at = slotAt(me, slot);
-  store<u32>(at, changetype<usize>(space) as u32, SLOT_BYTES);
+  const at = recordsOf(me, slot);
+  useSlot(me, slot, space);
   if (me.kind == EXTENT_BASIC) store<u64>(at, value);
   else put(at, me.heap, pa, end, MAPPING, value);
   if (recording) recordChange(space, slot, pa, end, value, true);
@@ -286,23 +296,39 @@ export function setRecord(me: Extent, slot: u32, space: AddressSpace, pa: u64, e
 
 /** Removes what a slot says of [pa, end), which is one record; a slot that says nothing any more is free. canWriteSlot was asked. */
 export function removeRecord(me: Extent, slot: u32, pa: u64, end: u64): void {
-  const at = slotAt(me, slot);
+  const at = recordsOf(me, slot);
   if (recording) {
     readRecord(me, slot, pa, end);
     recordChange(slotSpace(me, slot) as AddressSpace, slot, pa, end, recordValue, false);
   }
   if (me.kind == EXTENT_SPARSE) put(at, me.heap, pa, end, NOTHING, 0);
-  if (me.kind == EXTENT_BASIC || isGptEmpty(at)) store<u32>(at, 0, SLOT_BYTES);
+  if (me.kind == EXTENT_BASIC || isGptEmpty(at)) freeSlotOf(me, slot);
+}
+
+/** The slot is for this address space; a record follows. */
+export function useSlot(me: Extent, slot: u32, space: AddressSpace): void {
+  if (slotSpace(me, slot) == null) me.slotsInUse++;
+  store<u32>(spaceAt(me, slot), changetype<usize>(space) as u32);
+}
+
+/** A slot of a SPARSE extent that says nothing any more is free. */
+export function freeIfEmpty(me: Extent, slot: u32): void {
+  if (isGptEmpty(recordsOf(me, slot))) freeSlotOf(me, slot);
+}
+
+function freeSlotOf(me: Extent, slot: u32): void {
+  store<u32>(spaceAt(me, slot), 0);
+  me.slotsInUse--;
 }
 
 /** Forgets all that a slot says. */
 export function clearSlot(me: Extent, slot: u32): void {
   const space = slotSpace(me, slot);
   if (space == null) return;
-  const at = slotAt(me, slot);
+  const at = recordsOf(me, slot);
   if (recording) recordSlot(me, slot, space);
   if (me.kind == EXTENT_SPARSE) gptClear(at, me.heap);
-  store<u32>(at, 0, SLOT_BYTES);
+  freeSlotOf(me, slot);
 }
 
 function recordSlot(me: Extent, slot: u32, space: AddressSpace): void {

@@ -16,7 +16,7 @@ import {
   gptUpdate,
   NOTHING,
   rangeIs,
-  SLOT_BYTES,
+  ROOT_BYTES,
 } from "./gpt";
 import { answer } from "./answer";
 import { isOwnershipContiguous, memdbLookup, nextOwnedRun, ownerObject, ownerType, runEnd, runStart } from "./memdb";
@@ -27,7 +27,7 @@ import { deny } from "./refusal";
 let map: usize = 0;
 
 export function reserveTestMap(): bool {
-  map = reserve(SLOT_BYTES);
+  map = reserve(ROOT_BYTES);
   return map != 0;
 }
 

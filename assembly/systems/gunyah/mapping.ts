@@ -48,6 +48,7 @@ import {
   Extent,
   freeSlot,
   hasRecord,
+  isOwnedBy,
   nextOwn,
   packRecord,
   readRecord,
@@ -64,11 +65,12 @@ import {
 } from "./extent";
 import { clearSlots } from "./extent-life";
 import { GPT_LIMIT } from "./gpt";
+import { commit, prepareNothing, prepareUnmap } from "./leaves";
 import { runEnd, runStart } from "./memdb";
 import { beginPlan, denyTables, planFits } from "./page-table";
 import { denyMemory } from "./partition";
 import { deny } from "./refusal";
-import { applyRecord, withdrawRecord } from "./transfer";
+import { applyRecord, prepareRecord, withdrawRecord } from "./transfer";
 
 /** Addresses of records end here (exclusive). */
 const RECORD_LIMIT: u64 = (1 as u64) << 48;
@@ -183,7 +185,8 @@ function checkPart(me: Extent, ipa: u64, pa: u64, size: u64): i32 {
   return 0;
 }
 
-function checkMapping(me: Extent, space: AddressSpace, attributes: u32): i32 {
+/** What is checked of a mapping beside its range. */
+export function checkMapping(me: Extent, space: AddressSpace, attributes: u32): i32 {
   return (
     checkAccess(me, attributes & 0x77) || checkMemtype(me, attributes >> MAP_MEMTYPE_SHIFT) || checkWritable(space)
   );
@@ -255,6 +258,11 @@ function matchingSlot(me: Extent, space: AddressSpace, ipa: u64, pa: u64, end: u
 /** Makes a record (APPLY) or changes it (UPDATE), and maps what is owned of it. */
 function place(me: Extent, slot: u32, space: AddressSpace, pa: u64, end: u64, value: u64, change: i32): i32 {
   if (!canWriteSlot(me, slot, pa, end)) return denyMemory(me.heap);
+  if (change == APPLY && prepareOwned(me, space, pa, end, value)) {
+    setRecord(me, slot, space, pa, end, value);
+    commit();
+    return 0;
+  }
   beginPlan(false);
   let refused = eachOwned(me, space, pa, end, value, change, true);
   if (refused == 0 && !planFits()) {
@@ -271,6 +279,11 @@ function unmap(me: Extent, space: AddressSpace, ipa: u64, pa: u64, end: u64): i3
   const slot = matchingSlot(me, space, ipa, pa, end);
   if (slot == SLOTS) return deny(ADDR_INVALID, REASON_NO_RECORD, ipa, 0, 0);
   if (!canWriteSlot(me, slot, pa, end)) return denyMemory(me.heap);
+  if (isOwnedBy(me, pa, end - pa) && prepareUnmap(space.table, ipa, end - pa, pa)) {
+    removeRecord(me, slot, pa, end);
+    commit();
+    return 0;
+  }
   beginPlan(false);
   let refused = eachOwned(me, space, pa, end, ipa, WITHDRAW, true);
   if (refused == 0 && !planFits()) {
@@ -281,6 +294,13 @@ function unmap(me: Extent, space: AddressSpace, ipa: u64, pa: u64, end: u64): i3
   if (refused != 0) return refused;
   removeRecord(me, slot, pa, end);
   return eachOwned(me, space, pa, end, ipa, WITHDRAW, false);
+}
+
+/** Whether a record of [pa, end) changes the tables in an ordinary way: none of it is owned, or all. */
+function prepareOwned(me: Extent, space: AddressSpace, pa: u64, end: u64, value: u64): bool {
+  if (me.owned != 0) return isOwnedBy(me, pa, end - pa) && prepareRecord(space, value, pa, end);
+  prepareNothing();
+  return true;
 }
 
 const WITHDRAW: i32 = 0;

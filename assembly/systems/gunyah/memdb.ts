@@ -24,9 +24,12 @@ import {
   foundValue,
   GPT_LIMIT,
   NOTHING,
+  openPages,
+  pageNode,
   put,
   rangeIs,
-  SLOT_BYTES,
+  ROOT_BYTES,
+  setPage,
 } from "./gpt";
 import { objectAt, OBJECT_MEMEXTENT } from "./object";
 import { denyMemory, Heap } from "./partition";
@@ -38,7 +41,7 @@ let root: usize = 0;
 let heap: Heap = changetype<Heap>(0);
 
 export function reserveMemdb(nodes: Heap): bool {
-  root = reserve(SLOT_BYTES);
+  root = reserve(ROOT_BYTES);
   heap = nodes;
   return root != 0;
 }
@@ -77,6 +80,24 @@ export function checkMemdbUpdate(start: u64, end: u64, previous: u32, previousTy
     return deny(MEMDB_NOT_OWNER, REASON_MEMDB_OWNER, foundEnd, previous, foundValue as u32);
   }
   return canWrite(root, heap, start, end + 1) ? 0 : denyMemory(heap);
+}
+
+// For lists of pages: the node that holds the owners around an address, and a page of `from` given to `to`. The extents' counts
+// are the caller's.
+
+/** The database's node for the block around `address` (gpt.ts); 0 if there is none. */
+export function ownerNode(address: u64): usize {
+  return pageNode(root, address);
+}
+
+/** Makes that node, if the block is this extent's; 0 if it is not or there is no memory. Its page has to get another owner now. */
+export function openOwners(address: u64, owner: u32): usize {
+  return foundKind == MEMDB_EXTENT && foundValue == owner ? openPages(root, heap, address) : 0;
+}
+
+/** Gives a page of the node to an extent. True if the node is gone, because all of its block is that extent's now. */
+export function setOwner(node: usize, address: u64, owner: u32): bool {
+  return setPage(root, heap, node, address, MEMDB_EXTENT, owner);
 }
 
 /** Owner and type of the last look-up or run, and the run's bounds (end exclusive). */

@@ -66,11 +66,12 @@ import {
   Stage2,
 } from "../../pagetable/stage2-table";
 import { forgetLeafTable } from "../../pagetable/walk-cache";
+import { forgetLeafTables, reserveLeafTables } from "./leaves";
 import { deny } from "./refusal";
 
 /** Bits 11:2 of a table descriptor: entries in use in the next table. */
 const COUNT: u64 = 0xffc;
-const COUNT_SHIFT: u64 = 2;
+export const COUNT_SHIFT: u64 = 2;
 
 /** Where table pages come from: a part of the hypervisor's own memory. */
 let pool: Pool = changetype<Pool>(0);
@@ -81,7 +82,7 @@ let allowance: usize = 0;
 export function reserveTables(pfn: u64, pages: u64): bool {
   const at = reserve(POOL_BYTES);
   allowance = reserve(16);
-  if (at == 0 || allowance == 0) return false;
+  if (at == 0 || allowance == 0 || !reserveLeafTables()) return false;
   pool = changetype<Pool>(at);
   initPool(pool, pfn, pages, 0);
   store<u64>(allowance, u64.MAX_VALUE);
@@ -136,15 +137,27 @@ function freeBelow(table: Stage2, frame: usize, page: usize, level: i32, base: u
     if (!isTable(descriptor, level)) continue;
     const child = childPage(descriptor);
     freeBelow(table, frameOf(child), child, level + 1, ipa);
-    if (level == 2) forgetLeafTable(table, ipa);
+    if (level == 2) forgetTable(table, ipa);
     freeTablePage(table, child);
   }
 }
 
 // Attributes. Access is the same to EL1 and EL0 but for execution (invariant I5).
 
+// The last leaf that was encoded: one follows another with the same attributes.
+let encoded: u32 = u32.MAX_VALUE;
+let encodedLeaf: u64 = 0;
+
 /** The leaf, without its address, for attributes of a map call. */
 export function encodeLeaf(attributes: u32): u64 {
+  if (attributes != encoded) {
+    encoded = attributes;
+    encodedLeaf = leafOf(attributes);
+  }
+  return encodedLeaf;
+}
+
+function leafOf(attributes: u32): u64 {
   const user = attributes & 7;
   const kernel = (attributes >> MAP_KERNEL_SHIFT) & 7;
   const memtype = attributes >> MAP_MEMTYPE_SHIFT;
@@ -313,8 +326,13 @@ function descend(page: usize, entry: usize, level: i32, from: u64, to: u64): voi
   }
   setEntry(current, entry, page, level, base, 0);
   flushTablePointer(current, base);
-  if (level == 2) forgetLeafTable(current, base);
+  if (level == 2) forgetTable(current, base);
   freeTablePage(current, child);
+}
+
+function forgetTable(table: Stage2, ipa: u64): void {
+  forgetLeafTable(table, ipa);
+  forgetLeafTables();
 }
 
 // The count is software's; the hardware ignores bits 11:2 of a table descriptor, so no TLB is concerned.

@@ -70,6 +70,7 @@ import { donateSibling } from "./donate";
 import { Extent } from "./extent";
 import { NO_IPA } from "./ipa-allocator";
 import { mapPartial, unmapPartial } from "./mapping";
+import { mapPages, unmapPages } from "./page-lists";
 import {
   aclWord,
   aclWordAt,
@@ -78,6 +79,7 @@ import {
   deleteParcel,
   findParcel,
   ipaAt,
+  ipasFrom,
   ipasNeeded,
   makeRoomForIpas,
   Member,
@@ -88,6 +90,7 @@ import {
   recordParcel,
   Region,
   regionAt,
+  regionsFrom,
 } from "./parcel";
 import { closeMessage, list, listCount, listReserved, message, openMessage, readList } from "./rm-message";
 import { deny } from "./refusal";
@@ -240,10 +243,24 @@ function reserveAddresses(parcel: Parcel, vm: RmVm, member: Member, at: usize, c
   if (count > missing) return deny(RM_ARGUMENT_INVALID, REASON_ADDRESS_COUNT, parcel.handle, missing, count);
   if (!makeRoomForIpas(member, needed)) return deny(RM_NOMEM, REASON_RM_MEMORY, parcel.handle, 0, 0);
   const now = count != 0 ? count : min(missing, LIST_ENTRIES as u32);
+  if (count == 0 && !member.contiguous && !isIdentity(vm, parcel.memType))
+    return chooseAddresses(parcel, vm, member, now);
   for (let i: u32 = 0; i < now; i++) {
     const given = count != 0 ? at + (i as usize) * SGL_ENTRY : 0;
     const ret = reserveAddress(parcel, vm, member, given);
     if (ret != 0) return ret;
+  }
+  return 0;
+}
+
+// Where the resource manager has the choice, for the next `count` regions.
+function chooseAddresses(parcel: Parcel, vm: RmVm, member: Member, count: u32): i32 {
+  const first = member.ipaCount;
+  for (let i: u32 = first; i < first + count; i++) {
+    const size = regionAt(parcel, i).size;
+    const ipa = chooseIpa(vm, size);
+    if (ipa == NO_IPA) return deny(RM_NORESOURCE, REASON_ADDRESS_TAKEN, size >> 12, 0, 0);
+    addIpa(member, ipa);
   }
   return 0;
 }
@@ -306,7 +323,7 @@ let isIncomplete: bool = false;
 function finish(parcel: Parcel, vm: RmVm, member: Member, flags: u32, chosen: bool, had: u32): i32 {
   const needed = ipasNeeded(parcel, member);
   const missing = needed - member.ipaCount;
-  const before = parcelWord(parcel);
+  const before = recording ? parcelWord(parcel) : 0;
   firstIpa = ipaAt(member, 0);
   replied = chosen ? member.ipaCount - had : 0;
   isIncomplete = chosen && missing != 0;
@@ -355,6 +372,10 @@ function mapRegions(parcel: Parcel, vm: RmVm, member: Member, me: Extent, how: u
   const space = vm.space as AddressSpace;
   let offset: u64 = 0;
   for (let i: u32 = 0; i < parcel.regionCount; i++) {
+    if (!member.contiguous && parcel.regionCount > 1) {
+      i += mapPages(me, space, regionsFrom(parcel, i), ipasFrom(member, i), parcel.regionCount - i, how);
+      if (i == parcel.regionCount) break;
+    }
     const region = regionAt(parcel, i);
     const ipa = ipaOf(member, i, offset);
     const error = mapPartial(me, space, ipa, region.pa, region.size, how);
@@ -388,6 +409,10 @@ export function unmapForMember(parcel: Parcel, vm: RmVm, member: Member): i32 {
   const space = vm.space as AddressSpace;
   let offset: u64 = 0;
   for (let i: u32 = 0; i < parcel.regionCount; i++) {
+    if (!member.contiguous && parcel.regionCount > 1) {
+      i += unmapPages(parcel.extent, space, regionsFrom(parcel, i), ipasFrom(member, i), parcel.regionCount - i);
+      if (i == parcel.regionCount) break;
+    }
     const region = regionAt(parcel, i);
     const ipa = ipaOf(member, i, offset);
     const error = unmapPartial(parcel.extent, space, ipa, region.pa, region.size);

@@ -72,14 +72,17 @@ import { answer } from "./answer";
 import { donateSibling } from "./donate";
 import { deleteExtent, Extent } from "./extent";
 import { mapPartial, unmapPartial, zeroRange } from "./mapping";
+import { donatePages, findPages } from "./page-lists";
 import {
   aclWordAt,
+  addPages,
   addRegion,
   defaultAttribute,
   deleteParcel,
   dropLastRegion,
   findParcel,
   isRegionListFull,
+  isRoomCertain,
   Member,
   memberAt,
   memberOf,
@@ -268,7 +271,7 @@ export function memAppend(caller: u32): i32 {
   if (parcel.state != PARCEL_INIT) {
     return deny(RM_DENIED, REASON_PARCEL_STATE, handle, PARCEL_INIT, parcel.state);
   }
-  const before = parcelWord(parcel);
+  const before = recording ? parcelWord(parcel) : 0;
   ret = takeMemory(parcel);
   if (ret != 0) return ret;
   if (isDone) parcel.state = PARCEL_SHARING;
@@ -290,6 +293,8 @@ function takeMemory(parcel: Parcel): i32 {
   space = owner.space as AddressSpace;
   keeper = parcel.transType == TRANS_SHARE ? memberOf(parcel, parcel.owner) : null;
   for (let i: u32 = 0; i < sglCount; i++) {
+    if (from != null) i += takePages(parcel, from, sgl + (i as usize) * SGL_ENTRY, sglCount - i);
+    if (i == sglCount) break;
     const entry = sgl + (i as usize) * SGL_ENTRY;
     const ipa = load<u64>(entry);
     const size = load<u64>(entry, 8);
@@ -308,6 +313,18 @@ function takeMemory(parcel: Parcel): i32 {
     for (let i = first; i < parcel.regionCount; i++)
       zeroRange(parcel.extent, regionAt(parcel, i).pa, regionAt(parcel, i).size);
   }
+  return 0;
+}
+
+// Where the pages of a list are, before they are regions of the parcel.
+const found: usize = memory.data(12288, 8);
+
+// The entries that are ordinary pages. How many there were.
+function takePages(parcel: Parcel, from: Extent, entries: usize, count: u32): u32 {
+  if (keeper != null || !isRoomCertain(parcel, count)) return 0;
+  const taken = donatePages(from, parcel.extent, found, findPages(space, entries, count, found));
+  if (taken == 0 || addPages(parcel, found, taken)) return taken;
+  donatePages(parcel.extent, from, found, taken);
   return 0;
 }
 

@@ -41,6 +41,7 @@ import { recording } from "../../memory/journal";
 import { donateSibling } from "./donate";
 import { Extent } from "./extent";
 import { zeroRange } from "./mapping";
+import { donatePages } from "./page-lists";
 import {
   deleteParcel,
   dropIfAbandoned,
@@ -52,6 +53,7 @@ import {
   parcelWord,
   recordParcel,
   regionAt,
+  regionsFrom,
 } from "./parcel";
 import { freeAllAddresses, unmapFailedAt, unmapForMember } from "./parcel-accept";
 import { closeMessage, message, openMessage } from "./rm-message";
@@ -93,7 +95,7 @@ function checkRelease(parcel: Parcel, member: Member, flags: u32): i32 {
 
 /** The member, who has accepted, gives the parcel back; MAP_FAILED if the hypervisor does not unmap it. */
 export function releaseMember(parcel: Parcel, vm: RmVm, member: Member, sanitize: bool): i32 {
-  const before = parcelWord(parcel);
+  const before = recording ? parcelWord(parcel) : 0;
   if (member.mapped) {
     const error = unmapForMember(parcel, vm, member);
     if (error != 0) return deny(RM_MAP_FAILED, REASON_RELEASE_UNMAP, unmapFailedAt, 0, error);
@@ -136,6 +138,8 @@ export function memReclaim(caller: u32): i32 {
 function giveBack(parcel: Parcel, owner: RmVm, sanitize: bool): i32 {
   const to = ownedExtent(owner, parcel.memType) as Extent;
   for (let i: u32 = 0; i < parcel.regionCount; i++) {
+    if (!sanitize) i += donatePages(parcel.extent, to, regionsFrom(parcel, i), parcel.regionCount - i);
+    if (i == parcel.regionCount) break;
     const region = regionAt(parcel, i);
     if (sanitize) zeroRange(parcel.extent, region.pa, region.size);
     const error = donateSibling(parcel.extent, to, region.pa, region.size);

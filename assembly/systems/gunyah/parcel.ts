@@ -22,7 +22,7 @@ import { reserve } from "../../memory/heap";
 import { record, recording } from "../../memory/journal";
 import { deleteExtent, Extent } from "./extent";
 import { synchronize } from "./extent-life";
-import { allocate, enlarge, release } from "./rm-memory";
+import { allocate, enlarge, isPlenty, release } from "./rm-memory";
 import { vmRecord } from "./rm-vm";
 
 @unmanaged
@@ -89,7 +89,7 @@ export class Member {
 }
 
 const PARCEL_BYTES: usize = offsetof<Parcel>();
-const REGION_BYTES: usize = offsetof<Region>();
+export const REGION_BYTES: usize = offsetof<Region>();
 const MEMBER_BYTES: usize = offsetof<Member>();
 const FIRST_ROOM: u32 = 1;
 
@@ -167,7 +167,7 @@ function takeHandle(): u32 {
 
 /** The parcel is gone: its handle means nothing, its extent is deleted with whatever it owns. */
 export function deleteParcel(parcel: Parcel): void {
-  const before = parcelWord(parcel);
+  const before = recording ? parcelWord(parcel) : 0;
   unlink(parcel);
   for (let i: u32 = 0; i < parcel.memberCount; i++) dropIpas(memberAt(parcel, i));
   release(parcel.members, (parcel.memberCount as usize) * MEMBER_BYTES);
@@ -183,7 +183,7 @@ export function deleteParcel(parcel: Parcel): void {
 
 /** The owner is no more: the parcel is nobody's, and no later VM with that VMID inherits it. */
 export function disownParcel(parcel: Parcel): void {
-  const before = parcelWord(parcel);
+  const before = recording ? parcelWord(parcel) : 0;
   vmRecord(parcel.owner).parcels--;
   vmRecord(VMID_HYP).parcels++;
   parcel.owner = VMID_HYP;
@@ -227,6 +227,11 @@ export function regionAt(parcel: Parcel, index: u32): Region {
   return changetype<Region>(parcel.regions + (index as usize) * REGION_BYTES);
 }
 
+/** Address of the regions from number `index` on. */
+export function regionsFrom(parcel: Parcel, index: u32): usize {
+  return parcel.regions + (index as usize) * REGION_BYTES;
+}
+
 /** Whether the list of regions has all that a parcel can have. */
 export function isRegionListFull(parcel: Parcel): bool {
   return parcel.regionCount == REGIONS_PER_PARCEL;
@@ -234,7 +239,7 @@ export function isRegionListFull(parcel: Parcel): bool {
 
 /** False if there is no memory for another region. */
 export function addRegion(parcel: Parcel, pa: u64, size: u64, ipa: u64): bool {
-  if (parcel.regionCount == parcel.regionRoom && !makeRoomForRegions(parcel)) return false;
+  if (!makeRoomForRegions(parcel, parcel.regionCount + 1)) return false;
   const region = regionAt(parcel, parcel.regionCount++);
   region.pa = pa;
   region.size = size;
@@ -243,11 +248,32 @@ export function addRegion(parcel: Parcel, pa: u64, size: u64, ipa: u64): bool {
   return true;
 }
 
-function makeRoomForRegions(parcel: Parcel): bool {
+/** Whether `count` more regions will find room, as far as the resource manager's heap is concerned. */
+export function isRoomCertain(parcel: Parcel, count: u32): bool {
+  const all = parcel.regionCount + count;
+  // A list that grows is there twice, and has room for up to twice what it holds.
+  return all <= (REGIONS_PER_PARCEL as u32) && isPlenty((all as usize) * REGION_BYTES * 4);
+}
+
+/** Adds `count` regions of one page each, as `regions` lists them; false if there is no memory. */
+export function addPages(parcel: Parcel, regions: usize, count: u32): bool {
+  const all = parcel.regionCount + count;
+  if (!makeRoomForRegions(parcel, all)) return false;
+  const first = regionsFrom(parcel, parcel.regionCount);
+  const bytes = (count as usize) * REGION_BYTES;
+  for (let at: usize = 0; at < bytes; at += 8) store<u64>(first + at, load<u64>(regions + at));
+  parcel.regionCount = all;
+  parcel.totalSize += (count as u64) << 12;
+  return true;
+}
+
+// The room doubles: what it comes to does not depend on the steps.
+function makeRoomForRegions(parcel: Parcel, count: u32): bool {
   const room = parcel.regionRoom;
-  const bytes = (room as usize) * REGION_BYTES;
-  const wanted = room == 0 ? FIRST_ROOM : room << 1;
-  const regions = enlarge(parcel.regions, bytes, (wanted as usize) * REGION_BYTES);
+  if (count <= room) return true;
+  let wanted = max(room, FIRST_ROOM);
+  while (wanted < count) wanted <<= 1;
+  const regions = enlarge(parcel.regions, (room as usize) * REGION_BYTES, (wanted as usize) * REGION_BYTES);
   if (regions == 0) return false;
   parcel.regions = regions;
   parcel.regionRoom = wanted;
@@ -310,6 +336,11 @@ export function makeRoomForIpas(member: Member, count: u32): bool {
 
 export function ipaAt(member: Member, index: u32): u64 {
   return load<u64>(member.ipas + ((index as usize) << 3));
+}
+
+/** Address of the addresses from number `index` on. */
+export function ipasFrom(member: Member, index: u32): usize {
+  return member.ipas + ((index as usize) << 3);
 }
 
 /** Adds an address; there is room. */

@@ -45,14 +45,52 @@ function list(heap: Heap, order: u32): usize {
 /** `size` zeroed bytes; 0 if the heap has none left. */
 export function allocate(heap: Heap, size: usize): usize {
   const order = orderOf(size);
-  if (!ensure(heap, size, 1)) return 0;
+  if (order > LARGEST || !canCharge(heap, order, 1)) return 0;
   const free = list(heap, order);
-  const at = load<u32>(free) as usize;
-  store<u32>(free, load<u32>(at));
-  memory.fill(at, 0, (1 as usize) << order);
-  heap.used += (1 as u64) << order;
-  if (heap.allowed != u64.MAX_VALUE) heap.allowed--;
+  let at = load<u32>(free) as usize;
+  if (at == 0) {
+    at = reserve((1 as usize) << order);
+    if (at == 0) return 0;
+  } else {
+    store<u32>(free, load<u32>(at));
+    clear(at, (1 as usize) << order);
+  }
+  charge(heap, order, 1);
   return at;
+}
+
+// Blocks are small as a rule: a call into the engine, as memory.fill is one, takes longer than the stores.
+function clear(at: usize, bytes: usize): void {
+  if (bytes > 1024) {
+    memory.fill(at, 0, bytes);
+    return;
+  }
+  for (const end = at + bytes; at < end; at += 16) v128.store(at, i64x2.splat(0));
+}
+
+function canCharge(heap: Heap, order: u32, count: u32): bool {
+  return (count as u64) <= heap.allowed && heap.used + ((count as u64) << order) <= heap.limit;
+}
+
+function charge(heap: Heap, order: u32, count: u32): void {
+  heap.used += (count as u64) << order;
+  if (heap.allowed != u64.MAX_VALUE) heap.allowed -= count as u64;
+}
+
+// Blocks that somebody is entitled to and does not need: they count, and lie nowhere.
+
+/** Whether `count` blocks of `size` bytes can be booked. */
+export function hasRoom(heap: Heap, size: usize, count: u32): bool {
+  return canCharge(heap, orderOf(size), count);
+}
+
+/** Counts `count` blocks of `size` bytes as allocated; there is room. */
+export function book(heap: Heap, size: usize, count: u32): void {
+  charge(heap, orderOf(size), count);
+}
+
+export function unbook(heap: Heap, size: usize, count: u32): void {
+  heap.used -= (count as u64) << orderOf(size);
 }
 
 /** Gives `size` bytes back. */
@@ -67,8 +105,7 @@ export function release(heap: Heap, at: usize, size: usize): void {
 /** Makes sure that the next `count` allocations of `size` bytes succeed. False, and nothing is different, if they cannot. */
 export function ensure(heap: Heap, size: usize, count: u32): bool {
   const order = orderOf(size);
-  if (order > LARGEST || (count as u64) > heap.allowed) return false;
-  if (heap.used + ((count as u64) << order) > heap.limit) return false;
+  if (order > LARGEST || !canCharge(heap, order, count)) return false;
   const free = list(heap, order);
   let at = load<u32>(free) as usize;
   for (let i: u32 = 0; i < count; i++) {

@@ -63,6 +63,12 @@ export function appendPiece(caller: u32, bytes: u32, words: usize): i32 {
   return 0;
 }
 
+/** Whether there is a buffer for the caller's pieces, and a place in it for this one. */
+export function hasRoomForPiece(caller: u32, bytes: u32): bool {
+  const entry = outgoing + ((caller as usize) << 3);
+  return load<u32>(entry) != 0 && load<u32>(entry, 4) + bytes <= (MESSAGE_BYTES as u32);
+}
+
 /** Takes the caller's message out of its buffer: whatever becomes of it, the next one starts anew. */
 export function takeMessage(caller: u32): void {
   const entry = outgoing + ((caller as usize) << 3);

@@ -34,6 +34,7 @@ import {
   unmapRange,
   wasOccupied,
 } from "./page-table";
+import { prepareMap, prepareNothing, prepareUnmap } from "./leaves";
 import { deny } from "./refusal";
 
 // The records of one step: 4 of x, 4 of y, 16 bytes each: 0 u64 value | 8 u32 address space, 0 = no record
@@ -63,6 +64,41 @@ export function planTransfer(x: Extent | null, y: Extent | null, start: u64, end
 export function transfer(x: Extent | null, y: Extent | null, start: u64, end: u64): void {
   isPlanning = false;
   eachStep(x, y, start, end);
+}
+
+/** Whether the change is an ordinary one: at most one record takes or loses effect, for all of [start, end). Then `commit` makes it. */
+export function prepareTransfer(x: Extent | null, y: Extent | null, start: u64, end: u64): bool {
+  if (isBeyondOneRecord(x, start, end)) return false;
+  const before = onlySpace;
+  const value = recordValue;
+  if (isBeyondOneRecord(y, start, end)) return false;
+  const after = onlySpace;
+  if (before == null && after == null) {
+    prepareNothing();
+    return true;
+  }
+  if (before == null) return !after!.readOnly && prepareRecord(after!, recordValue, start, end);
+  if (after != null || before.readOnly) return false;
+  return prepareUnmap(before.table, value & RECORD_IPA, end - start, start);
+}
+
+/** Whether mapping one record where memory is owned, [pa, stop), is an ordinary change of the tables. Then `commit` makes it. */
+export function prepareRecord(space: AddressSpace, value: u64, pa: u64, stop: u64): bool {
+  return prepareMap(space.table, value & RECORD_IPA, stop - pa, pa, encodeLeaf(recordAttributes(value)));
+}
+
+// Where the one record of a range maps it (in recordValue); null if there is none.
+let onlySpace: AddressSpace | null = null;
+
+/** Whether an extent may have more to say of [pa, end) than one record for all of it. */
+function isBeyondOneRecord(me: Extent | null, pa: u64, end: u64): bool {
+  onlySpace = null;
+  if (me == null || me.slotsInUse == 0) return false;
+  const space = slotSpace(me, 0);
+  if (me.slotsInUse != 1 || space == null) return true;
+  readRecord(me, 0, pa, end);
+  if (hasRecord) onlySpace = space;
+  return recordEnd < end;
 }
 
 function eachStep(x: Extent | null, y: Extent | null, start: u64, end: u64): i32 {

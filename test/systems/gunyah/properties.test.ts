@@ -158,7 +158,7 @@ test("the invariants hold, and what is refused changes nothing", () => {
         if (result !== "OK") expect(state(), `${step.verb}: ${result}`).toEqual(before);
       }
     }),
-    { numRuns: 300 },
+    { numRuns: 300, seed: 20240131 },
   );
 });
 
