@@ -41,6 +41,15 @@ export {
   tlbSuppress,
   tlbSwitch,
 } from "./batch/tlb";
+export {
+  ffaConstituentCount,
+  ffaConstituents,
+  ffaIsRxFull,
+  ffaIsSecure,
+  ffaMode,
+  ffaRecord,
+  ffaRxAddress,
+} from "./batch/ffa";
 export { effectsHead } from "./batch/execute";
 export {
   dumpCapacity,
@@ -110,10 +119,9 @@ export function lookupLeaves(handle: u32, count: i32): i32 {
 /** How many of the first `count` results are not 0: checks a batch without reading it. */
 export function countRefused(count: i32): i32 {
   const first = resultWindow();
+  const end = first + (count as usize) * RESULT_SIZE;
   let refused = 0;
-  for (let i: usize = 0; i < (count as usize); i++) {
-    if (load<i32>(first + i * RESULT_SIZE) != 0) refused++;
-  }
+  for (let result = first; result < end; result += RESULT_SIZE) refused += i32(load<i32>(result) != 0);
   return refused;
 }
 

@@ -116,6 +116,8 @@ export const PANIC_TEARDOWN_DONATE: i32 = 25; //                     warn
 export const PANIC_HOST_STAGE2_IDMAP: i32 = 26; //                   warn
 export const PANIC_HYP_POOL: i32 = 27; //                            bug
 export const PANIC_PGTABLE_NULL_HOOK: i32 = 28; //                   el2-fault
+export const PANIC_FFA_HOST_UNSHARE_RANGES: i32 = 29; //             warn
+export const PANIC_FFA_MAILBOX: i32 = 30; //                         warn
 
 // Limits of the simulator (status STATUS_LIMIT).
 export const LIMIT_CONTENTS: i32 = 1;

@@ -6,6 +6,9 @@
 //   76 u32 handle_base | 80 u32 max_vms | 84 u32 vmid (PAGE_TABLE) | 88 u32 pool_pages (PAGE_TABLE) | 92 u32 table flags (PAGE_TABLE)
 //   96 u32 frames (REPLAYED: simulator-side table frames) | 100 u32 0
 //   GUNYAH: 76 u32 heap bytes | 80 u32 bytes for the ownership database | 88 u32 table pages
+//   96 u32 frames (REPLAYED, FFA: simulator-side table frames) | 100 u32 0
+//  PKVM with FEATURE_SECURE_WORLD: 84 transactions | 88 fragments | 92 recipients | 96 frames | 100 buffer pages
+//  FFA: 20 flavour | 56 transactions | 60 fragments | 64 recipients | 68 buffer pages | 72 protect
 //  104 regions, 24 bytes each: 0 u64 base | 8 u64 size | 16 u32 flags (MEMBLOCK_NOMAP) | 20 u32 0
 
 export const CONFIG_KIND: i32 = 0;
@@ -50,6 +53,21 @@ export const KIND_KVM: i32 = 5;
 /** Gunyah: the hypervisor and its resource manager, with HLOS as an ordinary VM (abi/gunyah.ts). */
 export const KIND_GUNYAH: i32 = 4;
 
+/** FF-A partition managers alone: no pKVM (abi/ffa.ts). */
+export const KIND_FFA: i32 = 6;
+
+export const CONFIG_SECURE_TRANSACTIONS: i32 = 84;
+export const CONFIG_SECURE_FRAGMENTS: i32 = 88;
+export const CONFIG_SECURE_RECIPIENTS: i32 = 92;
+export const CONFIG_SECURE_BUFFER_PAGES: i32 = 100;
+
+export const CONFIG_FFA_FLAVOUR: i32 = 20;
+export const CONFIG_FFA_TRANSACTIONS: i32 = 56;
+export const CONFIG_FFA_FRAGMENTS: i32 = 60;
+export const CONFIG_FFA_RECIPIENTS: i32 = 64;
+export const CONFIG_FFA_BUFFER_PAGES: i32 = 68;
+export const CONFIG_FFA_PROTECT: i32 = 72;
+
 export const FEATURE_FWB: i32 = 1;
 export const FEATURE_DIC: i32 = 2;
 export const FEATURE_XNX: i32 = 4;
@@ -57,6 +75,10 @@ export const FEATURE_TLB_RANGE: i32 = 8;
 export const FEATURE_EL2_DEBUG: i32 = 16;
 /** Not a feature of the CPU: Android's variant of pKVM. */
 export const FEATURE_ANDROID: i32 = 256;
+/** Behind pKVM's FF-A proxy there is an SPMC with partitions. */
+export const FEATURE_SECURE_WORLD: i32 = 512;
+/** Firmware moves pages between physical address spaces, and the CPU checks them (granule protection). */
+export const FEATURE_GRANULE_PROTECTION: i32 = 1024;
 
 /** Table flags: identity addresses demanded; memory type always "as stage 1"; page leaves forced. */
 export const TABLE_IDMAP: i32 = 1;

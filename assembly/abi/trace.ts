@@ -7,7 +7,7 @@ export const NAME_MAX: i32 = 47;
 
 // Kinds of names: each kind is a dictionary of its own.
 export const NAME_KEY: i32 = 0; //       value: the key's slot
-export const NAME_OPERATION: i32 = 1; // value: the operation code
+export const NAME_OPERATION: i32 = 1; // value: the number of the operation's shape
 export const NAME_STATE: i32 = 2; //     value: the page state
 export const NAME_PANIC: i32 = 3; //     value: PANIC_*
 
@@ -35,11 +35,12 @@ export const TYPE_NOTE: i32 = 6; //     any string; skipped
 export const TYPE_PAGES: i32 = 7; //    an array of page numbers
 export const TYPE_TRUE: i32 = 8; //     true
 
-// How an operation is put together, one per operation code:
+// How an operation is put together, one shape per operation, by number from 1 up to OPERATION_MAX:
 //
 //    0 u64 keys it must have | 8 u64 keys it may have (both by slot) | 16 u8 slots of vm, vcpu, a, b, c, d
 //   22 u8 slot whose bit 0 is bit 1 of d | 23 u8 slot of the first page | 24 u8 FIRST_PAGE_* | 25 u8 slot of the guest page
-//   26 u8 operation that pushes one of mc_pages, 0 if none
+//   26 u8 operation that pushes one of mc_pages, 0 if none | 27 u8, 28 u8 slots whose bits 0 are bits 1 and 2 of vcpu
+//   30 u16 operation code
 export const SHAPE_SIZE: i32 = 32;
 export const SHAPE_REQUIRED: i32 = 0;
 export const SHAPE_ALLOWED: i32 = 8;
@@ -54,6 +55,10 @@ export const SHAPE_FIRST_PAGE: i32 = 23;
 export const SHAPE_FIRST_PAGE_UNIT: i32 = 24;
 export const SHAPE_GUEST_PAGE: i32 = 25;
 export const SHAPE_PUSH: i32 = 26;
+export const SHAPE_VCPU_BIT1: i32 = 27;
+export const SHAPE_VCPU_BIT2: i32 = 28;
+export const SHAPE_CODE: i32 = 30;
+export const OPERATION_MAX: i32 = 95;
 
 /** The slot of the first page holds a frame number or a physical address. */
 export const FIRST_PAGE_PFN: i32 = 0;

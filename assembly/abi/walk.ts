@@ -76,6 +76,7 @@ export const FAULT_ABORT_ON_WALK: i32 = 5;
 export const FAULT_ALIGNMENT: i32 = 6;
 export const FAULT_EXTERNAL_ABORT: i32 = 7;
 export const FAULT_TLB_CONFLICT: i32 = 8;
+export const FAULT_GRANULE_PROTECTION: i32 = 9;
 
 // Why a regime translates nothing, or all of it.
 export const REGIME_LEGAL: i32 = 0;

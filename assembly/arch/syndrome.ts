@@ -15,6 +15,7 @@ import {
   FAULT_ADDRESS_SIZE,
   FAULT_ALIGNMENT,
   FAULT_EXTERNAL_ABORT,
+  FAULT_GRANULE_PROTECTION,
   FAULT_PERMISSION,
   FAULT_TRANSLATION,
 } from "../abi/walk";
@@ -104,6 +105,8 @@ export function encodeFsc(fault: i32, level: i32): u32 {
       return 0x10;
     case FAULT_ALIGNMENT:
       return 0x21;
+    case FAULT_GRANULE_PROTECTION:
+      return 0x28; // on the access itself
     default:
       return 0x30; // TLB conflict
   }

@@ -24,6 +24,7 @@ import {
   ANSWER_SIZE,
   ANSWER_STATUS,
   ANSWER_VALUE,
+  FAULT_GRANULE_PROTECTION,
   NO_STAGE2,
   REGIME_OFF,
   REGISTERS_SIZE,
@@ -41,9 +42,10 @@ import { fault, level, outputAddress, translate, writeFaulted } from "../arch/tr
 import { readSized, writeSized } from "../memory/dram";
 import { memoryPageOf } from "../memory/regions";
 import { loadRegisters } from "../pagetable/regime";
+import { canProtect, isSecurePage } from "../systems/ffa/firmware";
 import { isReplayed } from "../systems/pkvm/machine";
-import { isPkvm, kind } from "./machine";
-import { tableOf } from "./tables";
+import { hasSecureWorld, isPkvm, kind } from "./machine";
+import { isSecureOutput, isSecureWorlds, tableOf } from "./tables";
 import { walkRegisters, walkTranslations } from "./walk-machine";
 
 /** No handle: handles have 16 bits. */
@@ -60,7 +62,7 @@ function enter(handle: u32): bool {
   const table = tableOf(handle);
   const registers = changetype<Registers>(walkRegisters());
   if (table != null) {
-    loadRegisters(registers, table, physicalBits());
+    loadRegisters(registers, table, physicalBits(handle));
     currentVmid = table.vmid;
   } else {
     if (handle != 0 || kind != KIND_KVM) return false;
@@ -78,11 +80,11 @@ export function enterAnew(handle: u32): bool {
   return enter(handle);
 }
 
-// Tables of other machines than a pKVM host lie in frames beyond everything their input addresses reach.
+// Tables of other machines than a pKVM host, and of its secure world, lie in frames beyond everything their input addresses reach.
 // Gunyah maps up to 44 bits of physical addresses into 36-bit spaces.
-function physicalBits(): u32 {
+function physicalBits(handle: u32): u32 {
   if (kind == KIND_GUNYAH) return 44;
-  if (isPkvm && !isReplayed) return iaBits;
+  if (isPkvm && !isReplayed && !isSecureWorlds(handle)) return iaBits;
   return pageShift == 16 ? 52 : 48;
 }
 
@@ -110,8 +112,14 @@ function runAccess(record: usize, answer: usize): void {
   if ((ipa & (bytes - 1)) != 0) access |= ACCESS_UNALIGNED;
   const isOff = tlbMode == TLB_OFF || regime.status == REGIME_OFF;
   const goesAhead = isOff ? translate(regime, ipa, access) : translateThroughTlb(regime, currentVmid, ipa, access);
-  if (goesAhead) transfer(record, answer, bytes, isWrite(access));
-  else answerFault(answer, ipa, access);
+  if (!goesAhead) answerFault(answer, fault, ipa, access, writeFaulted);
+  else if (isGranuleProtected()) answerFault(answer, FAULT_GRANULE_PROTECTION, ipa, access, false);
+  else transfer(record, answer, bytes, isWrite(access));
+}
+
+// The granule protection check of the final access: the page is in the other physical address space.
+function isGranuleProtected(): bool {
+  return hasSecureWorld && canProtect && isSecurePage(outputAddress) != isSecureOutput(current);
 }
 
 function isSize(bytes: u32): bool {
@@ -129,12 +137,12 @@ function transfer(record: usize, answer: usize, bytes: u32, isStore: bool): void
   if (isStore) writeSized(pa, bytes, load<u64>(record, ACCESS_VALUE));
 }
 
-function answerFault(answer: usize, ipa: u64, access: u32): void {
+function answerFault(answer: usize, what: i32, ipa: u64, access: u32, atWrite: bool): void {
   store<u8>(answer, ANSWER_FAULTED, ANSWER_STATUS);
-  store<u8>(answer, fault, ANSWER_FAULT);
+  store<u8>(answer, what, ANSWER_FAULT);
   store<i8>(answer, level, ANSWER_LEVEL);
-  store<u32>(answer, encodeEsr(fault, level, access, writeFaulted) as u32, ANSWER_ESR);
-  if (!isHpfarValid(fault, access)) return;
+  store<u32>(answer, encodeEsr(what, level, access, atWrite) as u32, ANSWER_ESR);
+  if (!isHpfarValid(what, access)) return;
   store<u8>(answer, 1, ANSWER_HPFAR_VALID);
   store<u64>(answer, encodeHpfar(ipa), ANSWER_HPFAR);
 }

@@ -1,7 +1,8 @@
 // One operation record in, one result record out: decode, dispatch, verdict. Layouts: abi/operations.ts, abi/records.ts.
 
 import { EINVAL, LIMIT_CONTENTS } from "../abi/codes";
-import { KIND_KVM } from "../abi/config";
+import { KIND_FFA, KIND_KVM } from "../abi/config";
+import { FFA_MEM_DONATE } from "../abi/ffa";
 import * as Op from "../abi/operations";
 import {
   EFFECT_OPERATION,
@@ -31,6 +32,7 @@ import {
   stage2TestClearYoung,
   stage2WriteProtect,
 } from "../pagetable/update";
+import { runFastLane as runFfaLane } from "../systems/ffa/fast-lane";
 import { runFastLane } from "../systems/pkvm/fast-lane";
 import { hostShareFfa, hostUnshareFfa } from "../systems/pkvm/ffa";
 import { guestHvc, guestShareHost, guestUnshareHost } from "../systems/pkvm/guest-host";
@@ -83,10 +85,12 @@ import {
 } from "../systems/pkvm/reclaim";
 import { findVcpu, findVm, loadedVcpu, pushHostList, Vcpu, vcpuSummary } from "../systems/pkvm/vm";
 import { AS_UPSTREAM, dispatchAndroid } from "./android";
+import { dispatchFfa } from "./ffa";
+import { dispatchSecureWorld } from "./ffa-proxy";
 import { dispatchKvm } from "./kvm";
 import { loneAnnotate, loneGetLeaf, loneMap, loneTable, recordPool } from "./lone-table";
 import { runGunyah } from "./gunyah";
-import { hasFastLane, isGunyah, isLoneTable, isPkvm, kind } from "./machine";
+import { hasFastLane, hasSecureWorld, isGunyah, isLoneTable, isPkvm, kind } from "./machine";
 import { namedVcpu, namedVm } from "./named-vm";
 import { a, b, c, d, handle, INVALID, operation, vcpuField } from "./operation-record";
 
@@ -98,14 +102,14 @@ export function runBatch(operations: usize, results: usize, count: i32, recordEf
     return count;
   }
   const isTlbOn = tlbMode != TLB_OFF;
-  const mayTakeLane = hasFastLane && !isTlbOn;
+  const mayTakeLane = (hasFastLane || kind == KIND_FFA) && !isTlbOn;
   const end = operations + (count as usize) * Op.OPERATION_SIZE;
   let result = results;
   for (let rec = operations; rec < end; rec += Op.OPERATION_SIZE) {
     if (recordEffects) {
       recordEffect(EFFECT_OPERATION, 0, 0, (rec - operations) / Op.OPERATION_SIZE, 0, 0, 0);
     } else if (mayTakeLane) {
-      const next = runFastLane(rec, end, result);
+      const next = hasFastLane ? runFastLane(rec, end, result) : runFfaLane(rec, end, result);
       result += ((next - rec) / Op.OPERATION_SIZE) * RESULT_SIZE;
       rec = next;
       if (rec == end) break;
@@ -209,6 +213,8 @@ function dispatch(rec: usize): i32 {
   const op = operation(rec);
   if (isLoneTable) return dispatchLoneTable(op, rec);
   if (kind == KIND_KVM) return dispatchKvm(rec);
+  if (kind == KIND_FFA) return dispatchFfa(rec);
+  if (hasSecureWorld && op >= FFA_MEM_DONATE) return dispatchSecureWorld(rec);
   if (isAndroid) {
     const ret = dispatchAndroid(rec);
     if (ret != AS_UPSTREAM) return ret;

@@ -10,7 +10,9 @@ import {
   CONFIG_PAGE_SHIFT,
   CONFIG_REGION_SIZE,
   CONFIG_REGIONS,
+  FEATURE_SECURE_WORLD,
   HYP_MEMBLOCK_REGIONS,
+  KIND_FFA,
   KIND_GUNYAH,
   KIND_KVM,
   KIND_PAGE_TABLE,
@@ -30,9 +32,11 @@ import { dropSparse } from "../memory/sparse";
 import { limitReached, panicked, setVerdict } from "../memory/verdict";
 import { setFeatures } from "../pagetable/attributes";
 import { reserveWalkCache } from "../pagetable/walk-cache";
+import { createFfa, createSecureWorld } from "../systems/ffa/machine";
 import { createGunyah } from "../systems/gunyah/machine";
 import { createKvm } from "../systems/kvm/machine";
 import { prepareFastLane } from "../systems/pkvm/fast-lane";
+import { reserveProxy } from "../systems/pkvm/ffa-proxy";
 import { createPkvm, isAndroid } from "../systems/pkvm/machine";
 import { startReplayed } from "../systems/pkvm/replayed";
 import { createLoneTable } from "./lone-table";
@@ -50,6 +54,8 @@ export let kind: i32 = KIND_PKVM;
 export let isLoneTable: bool = false;
 /** A pKVM host, made as one or rebuilt from a trace. */
 export let isPkvm: bool = false;
+/** A pKVM host with an SPMC behind its FF-A proxy. */
+export let hasSecureWorld: bool = false;
 /** Whether ordinary records may take the fast lane: it knows Linux 7.3 alone. */
 export let hasFastLane: bool = false;
 /** Gunyah, and not pKVM. */
@@ -77,6 +83,7 @@ export function createMachine(): i32 {
   isGunyah = kind == KIND_GUNYAH;
   hasFastLane = false;
   isPkvm = kind == KIND_PKVM || kind == KIND_REPLAYED;
+  hasSecureWorld = kind == KIND_PKVM && (load<u32>(config, CONFIG_FEATURES) & FEATURE_SECURE_WORLD) != 0;
   preserved = reserve(PRESERVED_BYTES);
   setAbortRange(0, 0);
   if (kind == KIND_WALK) return createWalkMachine();
@@ -88,11 +95,17 @@ export function createMachine(): i32 {
   if (isLoneTable) return createLoneTable(config);
   if (isGunyah) return createGunyah(config);
   if (kind == KIND_KVM) return createKvm(config);
-  const created = createPkvm(config);
+  if (kind == KIND_FFA) return createFfa(config);
+  let created = createPkvm(config);
+  if (created == CREATE_OK && hasSecureWorld) created = createBehindProxy(config);
   if (created == CREATE_OK) prepareFastLane();
   hasFastLane = created == CREATE_OK && !isAndroid;
   if (created == CREATE_OK && kind == KIND_REPLAYED) startReplayed(preserved + 8);
   return created;
+}
+
+function createBehindProxy(config: usize): i32 {
+  return reserveProxy() ? createSecureWorld(config) : CREATE_TOO_LARGE;
 }
 
 function createMemory(config: usize): i32 {

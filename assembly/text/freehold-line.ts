@@ -39,7 +39,7 @@ const GUESS_SLOT: usize = 20;
 const GUESS_SIZE: usize = 24;
 /** 16 places a line. */
 const GUESSES_SIZE: usize = 384;
-const OPERATIONS: usize = 64;
+const OPERATIONS: usize = (abi.OPERATION_MAX as usize) + 1;
 
 let guesses: usize = 0;
 

@@ -49,7 +49,8 @@ const RESET: u64 = 1 << abi.SLOT_RESET;
 const MC_PAGES: u64 = 1 << abi.SLOT_MC_PAGES;
 const STATES: u64 = HOST | HYP | GUEST;
 
-const shapes: usize = memory.data(2048, 16);
+const SHAPES_SIZE: i32 = (abi.OPERATION_MAX + 1) * abi.SHAPE_SIZE;
+const shapes: usize = memory.data(SHAPES_SIZE, 16);
 const status: usize = memory.data(128, 16);
 const record: usize = status + abi.TRACE_RECORD;
 const result: usize = status + abi.TRACE_RESULT;
@@ -69,7 +70,7 @@ export function traceStatus(): usize {
   return status;
 }
 
-/** The shapes (abi/trace.ts), SHAPE_SIZE bytes for each operation code, to be filled before the first line. */
+/** The shapes (abi/trace.ts), SHAPE_SIZE bytes for each operation, to be filled before the first line. */
 export function traceShapes(): usize {
   return shapes;
 }
@@ -180,22 +181,30 @@ function refused(): i32 {
 
 // Checks that the line has the keys of its operation and packs the record.
 function completeOperation(at: usize): i32 {
-  const code = slotValue(abi.SLOT_OP);
-  const shape = shapes + (code as usize) * (abi.SHAPE_SIZE as usize);
-  store<u16>(record, code as u16, operation.OPERATION_CODE);
+  const shape = shapeOfLine();
+  store<u16>(record, load<u16>(shape, abi.SHAPE_CODE), operation.OPERATION_CODE);
   const missing = load<u64>(shape, abi.SHAPE_REQUIRED) & ~seen;
   const unwanted = seen & ~load<u64>(shape, abi.SHAPE_ALLOWED);
   if ((missing | unwanted) != 0) return refuseKeys(missing, unwanted, at);
   if ((seen & PANIC) != 0 && (seen & (RET | STATES)) != 0) return refuseLine(abi.REFUSED_OUTCOMES, at);
   clearSlots(load<u64>(shape, abi.SHAPE_ALLOWED) & ~seen);
   store<u16>(record, fieldOf(shape, abi.SHAPE_VM) as u16, operation.OPERATION_VM);
-  store<u32>(record, fieldOf(shape, abi.SHAPE_VCPU) as u32, operation.OPERATION_VCPU);
+  store<u32>(record, vcpuField(shape), operation.OPERATION_VCPU);
   store<u64>(record, fieldOf(shape, abi.SHAPE_A), operation.OPERATION_A);
   store<u64>(record, fieldOf(shape, abi.SHAPE_B), operation.OPERATION_B);
   store<u64>(record, fieldOf(shape, abi.SHAPE_C), operation.OPERATION_C);
   store<u64>(record, fieldOf(shape, abi.SHAPE_D) | (fieldOf(shape, abi.SHAPE_D_BIT1) << 1), operation.OPERATION_D);
   count(abi.TRACE_OPERATIONS);
   return abi.STOP_OPERATION;
+}
+
+function shapeOfLine(): usize {
+  return shapes + (slotValue(abi.SLOT_OP) as usize) * (abi.SHAPE_SIZE as usize);
+}
+
+function vcpuField(shape: usize): u32 {
+  const flags = (fieldOf(shape, abi.SHAPE_VCPU_BIT1) << 1) | (fieldOf(shape, abi.SHAPE_VCPU_BIT2) << 2);
+  return (fieldOf(shape, abi.SHAPE_VCPU) | flags) as u32;
 }
 
 function refuseKeys(missing: u64, unwanted: u64, at: usize): i32 {
@@ -211,8 +220,7 @@ function fieldOf(shape: usize, field: i32): u64 {
 
 // mc_pages: what the host puts on its vCPU's list before the call, in order.
 function pushPages(): void {
-  const code = load<u16>(record, operation.OPERATION_CODE);
-  const shape = shapes + (code as usize) * (abi.SHAPE_SIZE as usize);
+  const shape = shapeOfLine();
   memory.copy(push, record, operation.OPERATION_SIZE);
   store<u16>(push, load<u8>(shape, abi.SHAPE_PUSH), operation.OPERATION_CODE);
   memory.fill(push + operation.OPERATION_A, 0, operation.OPERATION_SIZE - operation.OPERATION_A);
@@ -250,7 +258,7 @@ function panicOf(reason: i32): i64 {
 }
 
 function agreeStates(expectations: u64): bool {
-  const shape = shapes + (load<u16>(record, operation.OPERATION_CODE) as usize) * (abi.SHAPE_SIZE as usize);
+  const shape = shapeOfLine();
   const firstPage = fieldOf(shape, abi.SHAPE_FIRST_PAGE);
   const pfn = load<u8>(shape, abi.SHAPE_FIRST_PAGE_UNIT) == abi.FIRST_PAGE_PA ? firstPage >> pageShift : firstPage;
   if ((expectations & HOST) != 0 && !agreesState(abi.SLOT_HOST, hostStateOf(pfn))) return false;

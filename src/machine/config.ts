@@ -11,36 +11,23 @@ import {
   CREATE_TOO_LARGE,
   MEMBLOCK_NOMAP,
 } from "../../assembly/abi/codes.js";
+import { ConfigError, parseConfig, rangeField, regionField, switchField, u32Field, u64 } from "./config-values.js";
+import type { FfaManagersConfig } from "./ffa-config.js";
 import { levelShift, tableGeometry, tablePagesFor, type TableGeometry } from "./geometry.js";
-import { firstIssue } from "./schema-issue.js";
+import { FFA_BOTH, FFA_HYPERVISOR_ALONE, FFA_SPMC_ALONE } from "../../assembly/abi/ffa.js";
+import { resolveSecureWorld, secureWorldSchema } from "./secure-world.js";
 
-/** A machine configuration that cannot be. The message begins with the field at fault. */
-export class ConfigError extends Error {
-  override readonly name = "ConfigError";
-}
+export { ConfigError } from "./config-values.js";
 
 /** IPA widths that the ID register of an arm64 CPU can state; 52 bits would need LPA2. */
 const IA_BITS = [32, 36, 40, 42, 44, 48] as const;
 
-const U64_END = 1n << 64n;
 /** pkvm_handle_t is 16 bits wide. */
 const HANDLE_END = 0x10000;
 
-const NO_U64 = "is neither a bigint, a whole number, nor a decimal or 0x-hexadecimal string";
-
-/** 64-bit value: bigint, safe integer, or a decimal or 0x-hexadecimal string. */
-const u64 = z
-  .union([z.bigint(), z.int(NO_U64), z.string().regex(/^(0x[0-9a-fA-F]{1,16}|[0-9]{1,20})$/, NO_U64)], NO_U64)
-  .transform((value) => BigInt(value))
-  .refine((value) => value >= 0n && value < U64_END, "does not fit 64 bits");
-
-/** Fields that configurations of all kinds of machines are made of. */
-export const u32Field = z.int().nonnegative().max(0xffff_ffff);
-export const switchField = z.union([z.boolean(), z.literal(0), z.literal(1)]).transform(Boolean);
 const handle = u64
   .refine((value) => value > 0n && value < BigInt(HANDLE_END), "is not a 16-bit handle")
   .transform(Number);
-export const rangeField = z.strictObject({ base: u64, size: u64 });
 const pageShift = z.literal([12, 14, 16]);
 const iaBits = z.literal(IA_BITS);
 
@@ -57,9 +44,7 @@ const features = z.strictObject({
   el2_debug: switchField.default(false),
 });
 
-export const regionField = z.strictObject({ base: u64, size: u64, nomap: switchField.default(false) });
-
-export const hostSchema = z.strictObject({
+const hostSchema = z.strictObject({
   /** Only documentation. */
   name: z.string().optional(),
   /** log2 of the page size. */
@@ -103,7 +88,13 @@ const pageTableSchema = z.strictObject({
   vmid: u32Field.max(0xffff).default(7),
 });
 
-const machineSchema = hostSchema.extend({
+/** A host as the header of a trace describes it. */
+export const tracedHostSchema = hostSchema.extend({
+  /** What stands behind EL2's FF-A proxy; default: nothing. */
+  secure_world: secureWorldSchema.optional(),
+});
+
+const machineSchema = tracedHostSchema.extend({
   /** `android`: pKVM of Android's common kernels (reference pkvm-el2 section 13.2); default: that of Linux 7.3. */
   variant: z.literal(["linux", "android"]).default("linux"),
 });
@@ -138,7 +129,7 @@ export type KvmConfig = z.input<typeof kvmSchema>;
 export type PageTableConfig = z.input<typeof pageTableSchema>;
 
 /** The parts of a resolved configuration that every kind of machine has. */
-interface Resolved {
+export interface Resolved {
   readonly geometry: TableGeometry;
   readonly features: z.output<typeof features>;
 }
@@ -166,7 +157,8 @@ export interface HostConfig extends Resolved {
   readonly max_vms: number;
   /** Linux 7.3 if left out. */
   readonly variant?: "linux" | "android";
-  /** Of a machine rebuilt from a trace's snapshot (`replayed`): table frames outside its DRAM. Else 0. */
+  readonly secure_world?: FfaManagersConfig;
+  /** Table frames outside DRAM: of a machine rebuilt from a trace's snapshot (`replayed`), of a secure world. Else 0. */
   readonly frames: number;
 }
 
@@ -201,15 +193,7 @@ export interface GunyahConfig extends Resolved {
 }
 
 /** What a machine is made from. */
-export type ResolvedConfig = HostConfig | KvmHostConfig | LoneTableConfig | GunyahConfig;
-
-/** Parses with `schema`; the first thing wrong becomes a ConfigError that names the field. */
-export function parseConfig<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const { field, complaint } = firstIssue(result.error);
-  throw new ConfigError(`${field === "" ? "configuration" : field}: ${complaint}`);
-}
+export type ResolvedConfig = HostConfig | KvmHostConfig | LoneTableConfig | GunyahConfig | FfaManagersConfig;
 
 /**
  * Checks a host configuration and fills in what it leaves out.
@@ -229,6 +213,8 @@ export function resolveConfig(config: MachineConfig): HostConfig {
   const carveout = given.hyp_carveout ?? placeCarveout(given.regions, geometry, poolPages, given.features.el2_debug);
   const text = given.hyp_text ?? { base: carveout.base, size: textSize(given.page_shift) };
   checkCarveout(carveout, text, given.regions, given.page_shift);
+  const secureWorld =
+    given.secure_world === undefined ? null : resolveSecureWorld(given.secure_world, { ...given, geometry });
   return {
     kind: "pkvm",
     geometry,
@@ -245,7 +231,8 @@ export function resolveConfig(config: MachineConfig): HostConfig {
     handle_base: given.handle_base,
     max_vms: given.max_vms,
     variant: given.variant,
-    frames: 0,
+    ...(secureWorld === null ? {} : { secure_world: secureWorld }),
+    frames: secureWorld?.frames ?? 0,
   };
 }
 
@@ -459,6 +446,7 @@ const KINDS = {
   replayed: abi.KIND_REPLAYED,
   kvm: abi.KIND_KVM,
   gunyah: abi.KIND_GUNYAH,
+  ffa: abi.KIND_FFA,
 } as const;
 
 /** The packed record of assembly/abi/config.ts. */
@@ -475,7 +463,8 @@ export function packConfig(config: ResolvedConfig): Uint8Array {
     packTable(config, put32);
     return bytes;
   }
-  if (config.kind === "kvm") packKvm(config, view, put32);
+  if (config.kind === "ffa") packFfa(config, put32);
+  else if (config.kind === "kvm") packKvm(config, view, put32);
   else if (config.kind === "gunyah") packGunyah(config, view, put32);
   else packHost(config, view, put32);
   packRegions(config.regions, view, put32);
@@ -505,9 +494,10 @@ function packGunyah(config: GunyahConfig, view: DataView, put32: Put32): void {
 
 function packHost(config: HostConfig, view: DataView, put32: Put32): void {
   const put64 = (offset: number, value: bigint) => view.setBigUint64(offset, value, true);
-  if (config.variant === "android") {
-    put32(abi.CONFIG_FEATURES, featureBits(config.features) | abi.FEATURE_ANDROID);
-  }
+  const variant = config.variant === "android" ? abi.FEATURE_ANDROID : 0;
+  put32(abi.CONFIG_FEATURES, featureBits(config.features) | variant | secureWorldBits(config.secure_world));
+  if (config.secure_world !== undefined) packSecureWorld(config.secure_world, put32);
+  put32(abi.CONFIG_HOST_S2_POOL_PAGES, config.host_s2_pool_pages);
   put64(abi.CONFIG_CARVEOUT_BASE, config.hyp_carveout.base);
   put64(abi.CONFIG_CARVEOUT_SIZE, config.hyp_carveout.size);
   put64(abi.CONFIG_TEXT_BASE, config.hyp_text.base);
@@ -523,12 +513,37 @@ function packHost(config: HostConfig, view: DataView, put32: Put32): void {
   put32(abi.CONFIG_FRAMES, config.frames);
 }
 
+function secureWorldBits(config: FfaManagersConfig | undefined): number {
+  if (config === undefined) return 0;
+  return abi.FEATURE_SECURE_WORLD | (config.protect ? abi.FEATURE_GRANULE_PROTECTION : 0);
+}
+
+function packSecureWorld({ limits }: FfaManagersConfig, put32: Put32): void {
+  put32(abi.CONFIG_SECURE_TRANSACTIONS, limits.transactions);
+  put32(abi.CONFIG_SECURE_FRAGMENTS, limits.fragments);
+  put32(abi.CONFIG_SECURE_RECIPIENTS, limits.recipients);
+  put32(abi.CONFIG_SECURE_BUFFER_PAGES, limits.buffer_pages);
+}
+
 function packKvm(config: KvmHostConfig, view: DataView, put32: Put32): void {
   view.setBigUint64(abi.CONFIG_CARVEOUT_BASE, config.folio_pool.base, true);
   view.setBigUint64(abi.CONFIG_CARVEOUT_SIZE, config.folio_pool.size, true);
   put32(abi.CONFIG_HANDLE_BASE, config.handle_base);
   put32(abi.CONFIG_MAX_VMS, config.max_vms);
   put32(abi.CONFIG_FRAMES, config.table_pages);
+}
+
+const FLAVOURS = { hypervisor: FFA_HYPERVISOR_ALONE, spmc: FFA_SPMC_ALONE, both: FFA_BOTH } as const;
+
+// Endpoints are made by operations (ffa-config.ts).
+function packFfa(config: FfaManagersConfig, put32: Put32): void {
+  put32(abi.CONFIG_FFA_FLAVOUR, FLAVOURS[config.flavour]);
+  put32(abi.CONFIG_FFA_TRANSACTIONS, config.limits.transactions);
+  put32(abi.CONFIG_FFA_FRAGMENTS, config.limits.fragments);
+  put32(abi.CONFIG_FFA_RECIPIENTS, config.limits.recipients);
+  put32(abi.CONFIG_FFA_BUFFER_PAGES, config.limits.buffer_pages);
+  put32(abi.CONFIG_FFA_PROTECT, config.protect ? 1 : 0);
+  put32(abi.CONFIG_FRAMES, config.frames);
 }
 
 function packRegions(regions: readonly Region[], view: DataView, put32: Put32): void {

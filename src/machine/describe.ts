@@ -3,7 +3,9 @@
 
 import { GUEST_MMIO } from "../../assembly/abi/android.js";
 import { NOPAGE, PKVM_ID_GUEST, POISON } from "../../assembly/abi/codes.js";
+import { FFA_NON_SECURE_TABLE, FFA_NORMAL_WORLD_TABLE } from "../../assembly/abi/ffa.js";
 import type { Effect, EffectOf, PageState, VcpuStatus, VmStatus } from "./effects.js";
+import { endpointName, ffaSentence, modeWords, type FfaEffect } from "./ffa-effects.js";
 import { levelShift } from "./geometry.js";
 import { mapAttributesName, ownerName, vmName } from "./gunyah-names.js";
 import { resourceManagerSentence } from "./gunyah-rm-effects.js";
@@ -16,7 +18,10 @@ export interface TableContext {
   /** log2 of the page size. */
   readonly pageShift: number;
   /** A lone table has no owners: what its annotations mean is its user's business. */
-  readonly config: { readonly kind: "pkvm" | "replayed" | "page_table" | "kvm" | "gunyah" };
+  readonly config: {
+    readonly kind: "pkvm" | "replayed" | "page_table" | "kvm" | "gunyah" | "ffa";
+    readonly secure_world?: object;
+  };
 }
 
 /** Bytes that one entry of `level` covers: 1 GiB, 2 MiB, 4 KiB for levels 1 to 3 with 4 KiB pages. */
@@ -46,6 +51,7 @@ export function describeEntry(descriptor: bigint, level: number, vm: number, con
   if (isValid(descriptor)) return validWords(descriptor, level, vm, context).join(", ");
   const type = descriptor >> 60n;
   if (type === 1n) return "locked (between break and make)";
+  if (isFfa(vm, context)) return `lent away (O-NA), ${permissions(descriptor)} kept`;
   if (type === 4n && vm !== 0) return "registered for MMIO";
   if (isLone(context) || (type !== 2n && type !== 3n)) return `invalid, annotated ${hex(descriptor)}`;
   if (type === 3n) return "poisoned (reclaimed by force)";
@@ -88,10 +94,22 @@ function validWords(descriptor: bigint, level: number, vm: number, context: Tabl
   const size = sizeName(entrySize(level, context.pageShift));
   const words = [`${size} ${level === 3 ? "page" : "block"}`, permissions(descriptor), ...memoryType(descriptor)];
   if ((descriptor & (1n << 10n)) === 0n) words.push("old (access flag clear)");
-  if (vm !== 0 && !isGunyah(context) && context.config.kind !== "kvm") {
+  if (isFfa(vm, context)) words.push(ffaState(descriptor));
+  else if (vm !== 0 && !isGunyah(context) && context.config.kind !== "kvm") {
     words.push(pageStateName(leafPageState(descriptor)));
   }
   return words;
+}
+
+/** A table that partition managers keep: on a pKVM host, one of its secure world. */
+function isFfa(vm: number, { config }: TableContext): boolean {
+  return config.kind === "ffa" || (config.secure_world !== undefined && (vm & FFA_NORMAL_WORLD_TABLE) !== 0);
+}
+
+/** The state in an endpoint's valid leaf: bit 55 owned, 56 exclusive (reference ffa, section 3). */
+function ffaState(descriptor: bigint): string {
+  const owner = (descriptor & (1n << 55n)) === 0n ? "!O" : "O";
+  return `${owner}-${(descriptor & (1n << 56n)) === 0n ? "SA" : "EA"}`;
 }
 
 /** The page state in a guest's leaf: bits 56:55 if valid, else POISON or NOPAGE (guest_get_page_state). */
@@ -171,7 +189,12 @@ function lineOf(effect: Effect, context: TableContext): Line | null {
     case "page":
       return pageLine(effect, pageShift);
     case "descriptor":
-      return descriptorLine(effect, context);
+      // A partition manager's modes say what its entries do.
+      return isFfa(effect.vm, context) && effect.level === 3 ? null : descriptorLine(effect, context);
+    case "mode":
+      return modeLine(effect, pageShift);
+    case "pas":
+      return spaceLine(effect, pageShift);
     case "hyp_map":
       return hypMapLine(effect, pageShift);
     case "tlbi_ipa":
@@ -184,6 +207,10 @@ function lineOf(effect: Effect, context: TableContext): Line | null {
       return rangeLine(effect);
     case "hvc":
       return effect.elrDelta === 0 ? null : single(`the guest's return address moves by ${effect.elrDelta}`);
+    case "reply":
+    case "rx":
+    case "record":
+      return single(ffaSentence(effect));
     default:
       return single(sentence(effect, context));
   }
@@ -221,7 +248,7 @@ function descriptorLine(effect: EffectOf<"descriptor">, context: TableContext): 
   const write = (ipa: bigint, n: bigint): string => {
     const where =
       n === 1n ? hex(ipa) : `${hex(ipa)}-${hex(ipa + n * step - 1n)} (${count(n, "entry").replace("ys", "ies")})`;
-    return `${tableName(vm, context)}, IPA ${where}, level ${level}: ${before} -> ${after}${n > 1n && varies ? " (the first)" : ""}`;
+    return `${stage2Name(vm, context)}, IPA ${where}, level ${level}: ${before} -> ${after}${n > 1n && varies ? " (the first)" : ""}`;
   };
   return { signature: `descriptor ${signature}`, start: effect.ipa, step, n: 1n, write };
 }
@@ -240,6 +267,29 @@ function hypMapLine(effect: EffectOf<"hyp_map">, pageShift: number): Line {
     step: 1n,
     n: 1n,
     write: (pfn, n) => `EL2 stage 1: ${frames("pfn", pfn, n)} ${mapped ? "mapped" : "unmapped"}`,
+  };
+}
+
+function modeLine({ vm, table, pa, before, after }: EffectOf<"mode">, pageShift: number): Line {
+  const whose = `${endpointName(vm)}${table === 1 ? ", non-secure table" : ""}`;
+  const change = `${modeWords(before)} -> ${modeWords(after)}`;
+  return {
+    signature: `mode ${whose} ${change}`,
+    start: pa >> BigInt(pageShift),
+    step: 1n,
+    n: 1n,
+    write: (pfn, n) => `${whose}: ${frames("pfn", pfn, n)}: ${change}`,
+  };
+}
+
+function spaceLine({ pa, secure }: EffectOf<"pas">, pageShift: number): Line {
+  const space = secure ? "secure" : "non-secure";
+  return {
+    signature: `pas ${space}`,
+    start: pa >> BigInt(pageShift),
+    step: 1n,
+    n: 1n,
+    write: (pfn, n) => `${frames("pfn", pfn, n)}: moved to the ${space} physical address space`,
   };
 }
 
@@ -273,19 +323,14 @@ function rangeLine(effect: EffectOf<"dcache" | "icache" | "poc" | "wipe">): Line
   };
 }
 
-type SingleEffect = Exclude<
-  Effect,
-  {
-    kind:
-      "page" | "descriptor" | "hyp_map" | "tlbi_ipa" | "tlbi_ipa_nsh" | "dcache" | "icache" | "poc" | "wipe" | "hvc";
-  }
->;
+type RunEffect = "page" | "descriptor" | "hyp_map" | "tlbi_ipa" | "tlbi_ipa_nsh" | "dcache" | "icache" | "poc" | "wipe";
+type SingleEffect = Exclude<Effect, { readonly kind: RunEffect | "hvc" | FfaEffect["kind"] }>;
 
 function sentence(effect: SingleEffect, context: TableContext): string {
   switch (effect.kind) {
     case "table": {
       const what = effect.present ? "taken into use" : "given back";
-      return `${tableName(effect.vm, context)}: table of level-${effect.level} entries from IPA ${hex(effect.ipa)} ${what}`;
+      return `${stage2Name(effect.vm, context)}: table of level-${effect.level} entries from IPA ${hex(effect.ipa)} ${what}`;
     }
     case "tlbi_range":
       return `TLB: ${count(effect.pages, "page")} from IPA ${hex(effect.ipa)} on invalidated (VMID ${effect.vmid}, range)`;
@@ -385,11 +430,20 @@ function mappingSentence({ vm, slot, ipa, pa, size, attributes }: EffectOf<"mapp
   return attributes === null ? `${record}: removed` : `${record}, ${mapAttributesName(attributes)}: made`;
 }
 
-/** Whose stage-2 table: `host stage 2` or `VM 0x1000 stage 2`. */
-function tableName(vm: number, context: TableContext): string {
+/** Whose stage-2 table: `host stage 2`, `VM 0x1000 stage 2`, `SP 0x8001 non-secure stage 2`. */
+export function stage2Name(vm: number, context: TableContext): string {
   if (isLone(context)) return "stage 2";
   if (isGunyah(context)) return `${vmName(vm)} stage 2`;
+  if (isFfa(vm, context)) return ffaTableName(vm, context);
   return vm === 0 ? "host stage 2" : `VM ${hex(vm)} stage 2`;
+}
+
+function ffaTableName(vm: number, { config }: TableContext): string {
+  const isOther = (vm & FFA_NON_SECURE_TABLE) !== 0;
+  const id = vm & ~FFA_NON_SECURE_TABLE;
+  // On a pKVM host 0 is the host's own stage 2.
+  const isNormalWorlds = config.kind !== "ffa" && id === FFA_NORMAL_WORLD_TABLE;
+  return `${endpointName(isNormalWorlds ? 0 : id)} ${isOther ? "non-secure " : ""}stage 2`;
 }
 
 /** `live, protected, 2 vCPUs`. */

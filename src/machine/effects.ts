@@ -2,6 +2,7 @@
 
 import * as kvm from "../../assembly/abi/kvm.js";
 import * as abi from "../../assembly/abi/records.js";
+import { decodeFfaEffect, type FfaEffect } from "./ffa-effects.js";
 import { decodeOwner, type Owner } from "./gunyah-names.js";
 import { decodeResourceManagerEffect, type EffectFields, type ResourceManagerEffect } from "./gunyah-rm-effects.js";
 
@@ -53,7 +54,7 @@ export type AbortResult =
  * State: `page`, `descriptor`, `table`, `vm`, `vcpu`, `hyp_map` (EL2 stage 1, linear map), `wipe` (memory filled with zeros).
  * Maintenance: `tlbi_*` (level null: no level hint), `dcache`, `icache`, `poc` (clean to the point of coherency).
  * Gunyah's state: `ownership` (the ownership database), `mapping` (an extent's record); `tlbi_stage1` (VMALLE1), `exception`, `range` (of a walk).
- * Outcome beyond the return value: `abort`, `hvc`, `registers`, `guest_exit`, `teardown`, `host_memcache`, `loaded`, `leaf`, `pool`, and those of {@link KvmEffect}.
+ * Outcome beyond the return value: `abort`, `hvc`, `registers`, `guest_exit`, `teardown`, `host_memcache`, `loaded`, `leaf`, `pool`, and those of {@link KvmEffect}, {@link FfaEffect} and the resource manager.
  */
 export type Effect =
   | { readonly kind: "page"; readonly pa: bigint; readonly before: PageState; readonly after: PageState }
@@ -145,7 +146,8 @@ export type Effect =
   | { readonly kind: "range"; readonly start: bigint; readonly size: bigint; readonly value: bigint }
   | ResourceManagerEffect
   | { readonly kind: "hyp_map"; readonly pa: bigint; readonly before: bigint; readonly after: bigint }
-  | KvmEffect;
+  | KvmEffect
+  | FfaEffect;
 
 /**
  * What a plain KVM host does besides. `memslot`: size before and after, 0 where there is none; `fd` 0: memory of the VMM.
@@ -333,12 +335,15 @@ export function decodeEffect(view: DataView, record: number): Effect | undefined
     case kvm.EFFECT_RUN_EXIT:
       return { kind: "run_exit", vm: owner, reason: level, gpa: address, size: extra };
     default:
-      return resourceManagerEffect(kind, { level, owner, address, before, after, extra });
+      return known(kind, decodeElsewhere(kind, { level, owner, address, before, after, extra }));
   }
 }
 
-function resourceManagerEffect(kind: number, fields: EffectFields): ResourceManagerEffect {
-  const effect = decodeResourceManagerEffect(kind, fields);
+function decodeElsewhere(kind: number, fields: EffectFields): Effect | undefined {
+  return decodeResourceManagerEffect(kind, fields) ?? decodeFfaEffect(kind, fields);
+}
+
+function known(kind: number, effect: Effect | undefined): Effect {
   if (effect === undefined) throw new Error(`core reported an unknown effect ${kind}`);
   return effect;
 }

@@ -1,7 +1,9 @@
-// The real function behind each verb (Linux 7.3, paths relative to arch/arm64/kvm/hyp) and the section of the pKVM EL2 reference that
-// describes it. Where a tracefs recording spells a verb differently, both spellings are listed.
+// The real function behind each verb and the section of a reference that describes it; here EL2's (Linux 7.3, paths relative to
+// arch/arm64/kvm/hyp). Where a tracefs recording spells a verb differently, both spellings are listed.
 
 import { ANDROID_FUNCTIONS } from "./android-functions.js";
+import { checkingFunction, FFA_FUNCTIONS, type FunctionRow } from "./ffa-functions.js";
+import { FFA_PROXY_FUNCTIONS, proxyFunction } from "./ffa-proxy-reasons.js";
 import { GUNYAH_FUNCTIONS } from "./gunyah-functions.js";
 import { KVM_FUNCTIONS } from "./kvm-functions.js";
 
@@ -9,9 +11,10 @@ import { KVM_FUNCTIONS } from "./kvm-functions.js";
 export interface KernelFunction {
   readonly name: string;
   readonly file: string;
-  /** Section of the reference. */
+  /** The reference that describes it, as texts name it: `pKVM EL2 reference`. */
+  readonly reference: string;
+  /** Section of that reference. */
   readonly section: string;
-  readonly reference: "pkvm-el2" | "host-and-vmm" | "gunyah";
 }
 
 const MEM_PROTECT = "nvhe/mem_protect.c";
@@ -20,7 +23,7 @@ const HYP_MAIN = "nvhe/hyp-main.c";
 const PGTABLE = "pgtable.c";
 
 // prettier-ignore
-const FUNCTIONS: Readonly<Record<string, readonly [name: string, file: string, section: string]>> = {
+const FUNCTIONS: Readonly<Record<string, FunctionRow>> = {
   host_share_hyp:                ["__pkvm_host_share_hyp",                MEM_PROTECT, "3.2"],
   host_unshare_hyp:              ["__pkvm_host_unshare_hyp",              MEM_PROTECT, "3.3"],
   host_donate_hyp:               ["__pkvm_host_donate_hyp",               MEM_PROTECT, "3.4"],
@@ -83,22 +86,34 @@ const FUNCTIONS: Readonly<Record<string, readonly [name: string, file: string, s
   pt_get_leaf:                   ["kvm_pgtable_get_leaf",                 PGTABLE,     "2.2"],
 
   ...ANDROID_FUNCTIONS,
+  ...FFA_PROXY_FUNCTIONS,
 };
 
-type Functions = Readonly<Record<string, readonly [name: string, file: string, section: string]>>;
+const PKVM_REFERENCE = "pKVM EL2 reference";
 
-/** By the page of the reference that their sections are on. */
-const TABLES: readonly (readonly [KernelFunction["reference"], Functions])[] = [
-  ["pkvm-el2", FUNCTIONS],
-  ["host-and-vmm", KVM_FUNCTIONS],
-  ["gunyah", GUNYAH_FUNCTIONS],
+const REFERENCES: readonly (readonly [reference: string, functions: Readonly<Record<string, FunctionRow>>])[] = [
+  [PKVM_REFERENCE, FUNCTIONS],
+  ["host and VMM reference", KVM_FUNCTIONS],
+  ["Gunyah reference", GUNYAH_FUNCTIONS],
+  ["FF-A reference", FFA_FUNCTIONS],
 ];
 
-/** The function of Linux 7.3 (or of Gunyah's hypervisor) that does what `verb` names, or null for what is not EL2's doing. */
-export function kernelFunction(verb: string): KernelFunction | null {
-  for (const [reference, functions] of TABLES) {
-    const entry = functions[verb];
-    if (entry !== undefined) return { name: entry[0], file: entry[1], section: entry[2], reference };
+/**
+ * The function that does what `verb` names, or null for what no hypervisor does.
+ *
+ * @param reason REASON_* of a refusal: where a call's checks are spread over several functions, the one that refuses
+ */
+export function kernelFunction(verb: string, reason?: number): KernelFunction | null {
+  const proxied = reason === undefined ? null : proxyFunction(verb, reason);
+  if (proxied !== null) {
+    const [name, file, section] = proxied;
+    return { name, file, reference: PKVM_REFERENCE, section };
+  }
+  for (const [reference, functions] of REFERENCES) {
+    const own = functions[verb];
+    if (own === undefined) continue;
+    const [name, file, section] = (reason === undefined ? null : checkingFunction(verb, reason)) ?? own;
+    return { name, file, reference, section };
   }
   return null;
 }

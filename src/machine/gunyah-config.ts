@@ -2,18 +2,8 @@
 // guest addresses, 4 KiB pages (reference gunyah section 2.5).
 
 import { z } from "zod";
-import {
-  checkCarveoutRange,
-  checkRegions,
-  ConfigError,
-  parseConfig,
-  rangeField,
-  regionField,
-  switchField,
-  u32Field,
-  type GunyahConfig,
-  type Region,
-} from "./config.js";
+import { checkCarveoutRange, checkRegions, type GunyahConfig, type Region } from "./config.js";
+import { ConfigError, parseConfig, rangeField, regionField, switchField, u32Field } from "./config-values.js";
 import { levelShift, tableGeometry } from "./geometry.js";
 
 const PAGE_SHIFT = 12;

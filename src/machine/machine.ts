@@ -14,6 +14,7 @@ import {
   type Stage2,
 } from "./accesses.js";
 import {
+  ConfigError,
   creationError,
   packConfig,
   resolveConfig,
@@ -48,12 +49,15 @@ import {
   type VcpuStatus,
   type VmStatus,
 } from "./effects.js";
+import { resolveFfaConfig, setUpOperations, type FfaConfig } from "./ffa-config.js";
+import { checkFfaInvariants } from "./ffa-invariants.js";
 import { levelShift } from "./geometry.js";
 import { GUNYAH_INVARIANTS, INVARIANTS, invariantMask, type Violation } from "./invariants.js";
 import { instantiateCore, type Core } from "./module.js";
-import { encodeOperation, type Operation } from "./operations.js";
-import { decodeOutcome, errnoName, panicOf, type Outcome, type Panic } from "./outcome.js";
+import { encodeOperation, operationName, type Operation } from "./operations.js";
+import { decodeOutcome, errnoName, ffaErrorName, panicOf, type Outcome, type Panic } from "./outcome.js";
 import { unpackRegisters, type WalkRegisters } from "./walk-machine.js";
+import { managersOf } from "./secure-world.js";
 import { Tlb, type TlbMode } from "./tlb.js";
 import { decodeTranslation, packAccess, type Access, type AccessKind, type Translation } from "./translation.js";
 
@@ -100,7 +104,9 @@ export interface PackedOptions {
   readonly effects?: boolean;
 }
 
-/** A simulated arm64 machine under pKVM, Gunyah or plain KVM, or a lone stage-2 table. */
+const isRefused = ({ ret, status }: Outcome) => ret !== 0 || status !== "ok";
+
+/** A simulated arm64 machine under pKVM, Gunyah, plain KVM or FF-A partition managers, or a lone stage-2 table. */
 export class Machine {
   readonly config: ResolvedConfig;
   /** Off, unless switched on. */
@@ -137,6 +143,15 @@ export class Machine {
   }
 
   /**
+   * Makes FF-A partition managers with their endpoints, for the `ffa_*` operations: a hypervisor, an SPMC, or both.
+   *
+   * @throws ConfigError naming the field that cannot be
+   */
+  static async createFfa(config: FfaConfig, options: MachineOptions = {}): Promise<Machine> {
+    return Machine.createOn(await instantiateCore(), resolveFfaConfig(config), options);
+  }
+
+  /**
    * Makes a lone stage-2 table for the `pt_*` operations, without ownership or VMs.
    *
    * @throws ConfigError naming the field that cannot be
@@ -168,9 +183,20 @@ export class Machine {
     const answer = core.exports.machineCreate();
     if (answer !== codes.CREATE_OK) throw creationError(answer, config);
     const machine = new Machine(core, config);
+    machine.#setUp();
     const { tlb = "off" } = options;
     if (tlb !== "off" && tlb !== false) machine.tlb.enable(tlb === true ? "on_access" : tlb);
     return machine;
+  }
+
+  // What of a machine is made by operations is there before the first one counts.
+  #setUp(): void {
+    const managers = managersOf(this.config);
+    if (managers !== null) {
+      const refused = this.applyBatch(setUpOperations(managers), { effects: false }).find(isRefused);
+      if (refused !== undefined) throw new ConfigError(`endpoints: not enough memory (${refused.reason ?? "invalid"})`);
+    }
+    this.#operations = 0;
   }
 
   /** The core below, for readers that run records which are in its memory already. */
@@ -220,10 +246,11 @@ export class Machine {
     return outcomes;
   }
 
-  /** How an operation's errors are called: Linux errnos, negated, or Gunyah's error numbers. */
+  /** How an operation's errors are called: Linux errnos or FF-A's error codes, negated, or Gunyah's error numbers. */
   #errorNames(code: number): (ret: number) => string | null {
     if (this.config.kind === "gunyah") return (ret) => gunyahErrorName(ret, code);
-    return (ret) => (ret < 0 ? errnoName(ret) : null);
+    const name = operationName(code)?.startsWith("ffa_") === true ? ffaErrorName : errnoName;
+    return (ret) => (ret < 0 ? name(ret) : null);
   }
 
   /**
@@ -499,7 +526,7 @@ export class Machine {
 
   /** The VM slots that are not free, by handle. */
   vms(): Vm[] {
-    if (this.config.kind === "page_table" || this.config.kind === "gunyah") return [];
+    if (!("max_vms" in this.config)) return [];
     const vms: Vm[] = [];
     for (let slot = 0; slot < this.config.max_vms; slot++) {
       const status = decodeVmWord(this.#core.exports.vmInfo(slot));
@@ -557,18 +584,31 @@ export class Machine {
   reset(): void {
     const { mode } = this.tlb;
     this.#core.exports.machineReset();
-    this.#operations = 0;
+    this.#setUp();
     if (mode !== "off") this.tlb.enable(mode);
   }
 
   /**
-   * Checks the isolation invariants (references pkvm-el2 section 11, gunyah section 9) over the whole state; other machines have none.
+   * Checks the isolation invariants over the whole state: those of pKVM (reference pkvm-el2 section 11) or Gunyah (reference
+   * gunyah section 9), or those of FF-A (reference ffa section 17), or both where a host has a secure world; other machines
+   * have none.
    *
-   * @param names which, for example `["I2", "I5"]`; all if left out
+   * @param names which, for example `["I2", "I5"]` or `["F1"]`; all if left out
    * @returns the first that is violated, or null
    * @throws RangeError on an unknown name
    */
   checkInvariants(names?: readonly string[]): Violation | null {
+    const managers = managersOf(this.config);
+    if (managers === null) return this.#checkHypervisorInvariants(names);
+    if (this.config.kind === "ffa") return checkFfaInvariants(this, managers, names);
+    const isFfa = (name: string) => name.startsWith("F");
+    return (
+      this.#checkHypervisorInvariants(names?.filter((name) => !isFfa(name))) ??
+      checkFfaInvariants(this, managers, names?.filter(isFfa))
+    );
+  }
+
+  #checkHypervisorInvariants(names: readonly string[] | undefined): Violation | null {
     const { exports } = this.#core;
     const known = this.config.kind === "gunyah" ? GUNYAH_INVARIANTS : INVARIANTS;
     const number = exports.checkInvariants(invariantMask(names, known));

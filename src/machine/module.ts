@@ -75,6 +75,13 @@ export interface CoreExports {
   dumpIpas(handle: number, vmid: number, from: number): number;
   rmVmInfo(vmid: number): bigint;
   gunyahOwner(pa: bigint): bigint;
+  ffaRecord(manager: number, slot: number): number;
+  ffaConstituents(manager: number, slot: number, fragment: number): number;
+  ffaConstituentCount(manager: number, slot: number, fragment: number): number;
+  ffaRxAddress(id: number): bigint;
+  ffaIsRxFull(id: number): number;
+  ffaMode(id: number, table: number, pa: bigint): number;
+  ffaIsSecure(pa: bigint): number;
   walkRegisters(): number;
   walkSetRegisters(): void;
   walkRequests(): number;

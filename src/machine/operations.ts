@@ -3,6 +3,7 @@
 
 import * as abi from "../../assembly/abi/operations.js";
 import { ANDROID_OPERATIONS } from "./android-operations.js";
+import { FFA_OPERATIONS } from "./ffa-operations.js";
 import { GUNYAH_OPERATIONS } from "./gunyah-operations.js";
 import { RESOURCE_MANAGER_OPERATIONS } from "./gunyah-rm-operations.js";
 import { KVM_OPERATIONS } from "./kvm-operations.js";
@@ -140,6 +141,7 @@ export const OPERATIONS = {
   ...KVM_OPERATIONS,
   ...GUNYAH_OPERATIONS,
   ...RESOURCE_MANAGER_OPERATIONS,
+  ...FFA_OPERATIONS,
 } as const satisfies Record<string, Verb>;
 
 /** The name of a verb, as traces, the CLI and explanations spell it. */

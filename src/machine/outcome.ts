@@ -2,11 +2,14 @@
 
 import * as android from "../../assembly/abi/android.js";
 import * as codes from "../../assembly/abi/codes.js";
+import * as ffa from "../../assembly/abi/ffa.js";
+import * as ffaProxy from "../../assembly/abi/ffa-proxy.js";
 import * as gunyah from "../../assembly/abi/gunyah.js";
 import * as resourceManager from "../../assembly/abi/gunyah-rm.js";
 import * as kvm from "../../assembly/abi/kvm.js";
 import * as abi from "../../assembly/abi/records.js";
 import type { AbortResult, Effect } from "./effects.js";
+import type { FfaReply } from "./ffa-effects.js";
 
 /** `ok`: ran (perhaps refused). `panicked`: EL2 stopped. `invalid`: not an operation. `limit`: a limit of the simulator was reached. */
 export type OutcomeStatus = "ok" | "panicked" | "invalid" | "limit";
@@ -66,13 +69,15 @@ export interface OutcomeDetails {
     /** Offset of the vector from VBAR_EL1. */
     readonly vector: number;
   };
+  /** ffa_*: what is returned instead of FFA_ERROR. A descriptor of `RETRIEVE_RESP` and `FRAG_TX` stands in RX. */
+  readonly reply?: FfaReply;
 }
 
 /** The answer to one operation. */
 export interface Outcome {
   /** 0 or a count, or a negative errno; of a Gunyah machine, its own error number. Undefined in meaning unless `status` is `ok`. */
   readonly ret: number;
-  /** `EPERM` and so on (Gunyah: `MEMDB_NOT_OWNER` and so on), null if the call succeeded. */
+  /** `EPERM` and so on (Gunyah: `MEMDB_NOT_OWNER`, FF-A calls: `DENIED` and so on), null if the call succeeded. */
   readonly errno: string | null;
   readonly status: OutcomeStatus;
   /** Which check refused, for example `host_state`; null if none did. */
@@ -100,7 +105,7 @@ function namesOf(prefix: string, ...tables: readonly Readonly<Record<string, num
   return names;
 }
 
-const REASONS = namesOf("REASON_", codes, android, kvm, gunyah, resourceManager);
+const REASONS = namesOf("REASON_", codes, android, kvm, gunyah, resourceManager, ffa, ffaProxy);
 const ERRNOS: ReadonlyMap<number, string> = new Map(
   Object.entries(codes)
     .filter(([name]) => /^E[A-Z0-9]+$/.test(name))
@@ -110,6 +115,20 @@ const ERRNOS: ReadonlyMap<number, string> = new Map(
 /** Name of a Linux errno given as a positive or negative number, for example `EPERM`. */
 export function errnoName(errno: number): string | null {
   return ERRNOS.get(Math.abs(errno)) ?? null;
+}
+
+const FFA_ERRORS: ReadonlyMap<number, string> = new Map([
+  [ffa.FFA_NOT_SUPPORTED, "NOT_SUPPORTED"],
+  [ffa.FFA_INVALID_PARAMETERS, "INVALID_PARAMETERS"],
+  [ffa.FFA_NO_MEMORY, "NO_MEMORY"],
+  [ffa.FFA_BUSY, "BUSY"],
+  [ffa.FFA_DENIED, "DENIED"],
+  [ffa.FFA_ABORTED, "ABORTED"],
+]);
+
+/** Name of an FF-A error code given as in w2 of FFA_ERROR, for example `DENIED` for -6 (reference ffa, section 1.2). */
+export function ffaErrorName(code: number): string | null {
+  return FFA_ERRORS.get(-code) ?? null;
 }
 
 /** Name of a REASON_* code, for example `host_state`; null for none. */
@@ -150,6 +169,8 @@ const PANICS: ReadonlyMap<number, Omit<Panic, "code">> = new Map<number, Omit<Pa
   [codes.PANIC_HYP_POOL, bug("hyp_alloc_pages")],
   [codes.PANIC_PGTABLE_NULL_HOOK, EL2_FAULT],
   [gunyah.PANIC_CRITICAL_VCPU_FAULT, bug("vcpu_halted")],
+  [codes.PANIC_FFA_HOST_UNSHARE_RANGES, warn("ffa_host_unshare_ranges")],
+  [codes.PANIC_FFA_MAILBOX, warn("do_ffa_rxtx_unmap")],
 ]);
 
 /** The panic with code PANIC_*. */
@@ -162,7 +183,7 @@ export function panicOf(code: number): Panic {
 // The last one: ran, and answers something.
 const STATUSES: readonly OutcomeStatus[] = ["ok", "panicked", "invalid", "limit", "ok"];
 
-/** Reads one 24-byte result record and joins it with the operation's effects. */
+/** Reads one 24-byte result record and joins it with the operation's effects. `errorName` names what `ret` says. */
 export function decodeOutcome(
   view: DataView,
   record: number,
@@ -244,6 +265,9 @@ function detailsOf(effects: readonly Effect[]): OutcomeDetails {
         break;
       case "run_exit":
         details.runExit = { reason: effect.reason, gpa: effect.gpa, size: effect.size };
+        break;
+      case "reply":
+        details.reply = effect.reply;
         break;
       default:
         break;

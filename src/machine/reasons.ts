@@ -3,6 +3,9 @@
 
 import { ANDROID_REASONS } from "./android-reasons.js";
 import * as codes from "../../assembly/abi/codes.js";
+import { endpointName } from "./ffa-effects.js";
+import { FFA_PROXY_REASONS } from "./ffa-proxy-reasons.js";
+import { FFA_REASONS } from "./ffa-reasons.js";
 import { PANIC_CRITICAL_VCPU_FAULT } from "../../assembly/abi/gunyah.js";
 import { kernelFunction } from "./functions.js";
 import { GUNYAH_REASONS } from "./gunyah-reasons.js";
@@ -18,7 +21,7 @@ export type Refusal = Pick<Outcome, "ret" | "errno" | "reason" | "reasonCode" | 
 export interface RefusalReport {
   /** Name of the reason, `host_state` for REASON_HOST_STATE. */
   readonly reason: string;
-  /** Whose state was looked at: `host`, `hyp`, `guest`, `memory map`, `memcache`, `vm`, `vcpu`, `arguments`, `page table`, `memslot`, `guest_memfd`, `vmm`. */
+  /** Whose state was looked at: `host`, `hyp`, `guest`, `memory map`, `memcache`, `vm`, `vcpu`, `arguments`, `page table`, `memslot`, `guest_memfd`, `vmm`; of FF-A also `caller`, `registers`, `buffers`, `descriptor`, `receivers`, `constituents`, `transaction`, `firmware`, `manager`. */
   readonly component: string;
   /** What was looked at: `pfn 0x41000`, `gfn 0x80000`, `VM 0x1000`, ... */
   readonly subject: string | null;
@@ -43,6 +46,10 @@ type Unit =
   | "x1"
   | "bytes"
   | "offset"
+  | "endpoint"
+  | "handle"
+  | "byte"
+  | "function"
   | "none";
 
 /** How a check's expected and found are written. */
@@ -160,6 +167,8 @@ const REASONS: ReadonlyMap<number, Reason> = new Map<number, Reason>([
   ...KVM_REASONS,
   ...GUNYAH_REASONS,
   ...RESOURCE_MANAGER_REASONS,
+  ...FFA_REASONS,
+  ...FFA_PROXY_REASONS,
 ]);
 
 /** The subject of a check, in the unit its reason gives it. */
@@ -187,6 +196,14 @@ function subjectName(unit: Unit, subject: bigint, pageShift: number): string | n
       return hex(subject);
     case "offset":
       return `offset ${hex(subject)}`;
+    case "endpoint":
+      return endpointName(Number(subject));
+    case "handle":
+      return `handle ${hex(subject)}`;
+    case "byte":
+      return `byte ${subject}`;
+    case "function":
+      return `function ${hex(subject)}`;
     case "x1":
       return `x1 ${hex(subject)}`;
   }
@@ -224,12 +241,17 @@ function isShareLimit(refusal: Refusal): boolean {
  * `refused with -EPERM by __pkvm_host_donate_guest: pfn 0x41000 is SHARED_OWNED at the host, must be OWNED`.
  */
 export function refusalSentence(verb: string, refusal: Refusal, pageShift: number): string {
-  const by = kernelFunction(verb)?.name ?? verb;
+  const by = kernelFunction(verb, refusal.reasonCode)?.name ?? verb;
   const report = reportRefusal(refusal, pageShift);
-  const isErrno = refusal.errno !== null && refusal.errno === errnoName(refusal.ret);
-  const answer = refusal.errno === null ? String(refusal.ret) : `${isErrno ? "-" : ""}${refusal.errno}`;
+  const answer = answerName(refusal);
   const head = isRefused(refusal) ? `refused with ${answer} by ${by}` : `answered with ${answer} by ${by}`;
   return report === null ? head : `${head}: ${report.check}`;
+}
+
+/** `-EPERM`, as the kernel writes it; FF-A's codes go by their names alone. */
+function answerName({ ret, errno }: Refusal): string {
+  if (errno === null) return String(ret);
+  return errno === errnoName(ret) ? `-${errno}` : errno;
 }
 
 /** A check may also end a call that is fine: a host fault on what is mapped already, a poisoned page that counts as reclaimed. */
@@ -278,6 +300,8 @@ const PANICS: ReadonlyMap<number, string> = new Map([
   [codes.PANIC_HYP_POOL, "the page pool contradicts itself"],
   [codes.PANIC_PGTABLE_NULL_HOOK, "a guest table has no hook to free a detached table"],
   [PANIC_CRITICAL_VCPU_FAULT, "HLOS took a fault that is neither handled nor passed on to it"],
+  [codes.PANIC_FFA_HOST_UNSHARE_RANGES, "a page of the transaction is no longer shared"],
+  [codes.PANIC_FFA_MAILBOX, "a page of RX or TX is no longer shared with EL2, or something else pins it"],
 ]);
 
 /** `EL2 panicked in hyp_page_ref_dec (bug): the page has no reference to drop`. */

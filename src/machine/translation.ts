@@ -31,8 +31,9 @@ export function packAccess({ kind, el = 1, unaligned = false }: Access): number 
   return ACCESS_KINDS[kind] | (el === 0 ? abi.ACCESS_EL0 : 0) | (unaligned ? abi.ACCESS_UNALIGNED : 0);
 }
 
-/** `external_abort` is one on a table read. */
-export type FaultKind = "translation" | "address_size" | "access_flag" | "permission" | "external_abort" | "alignment";
+/** `external_abort` is one on a table read; `granule_protection` one on the access itself. */
+export type FaultKind =
+  "translation" | "address_size" | "access_flag" | "permission" | "external_abort" | "alignment" | "granule_protection";
 
 const FAULTS: ReadonlyMap<number, FaultKind> = new Map([
   [abi.FAULT_TRANSLATION, "translation"],
@@ -41,6 +42,7 @@ const FAULTS: ReadonlyMap<number, FaultKind> = new Map([
   [abi.FAULT_PERMISSION, "permission"],
   [abi.FAULT_ABORT_ON_WALK, "external_abort"],
   [abi.FAULT_ALIGNMENT, "alignment"],
+  [abi.FAULT_GRANULE_PROTECTION, "granule_protection"],
 ]);
 
 /** A fault and its syndrome. */

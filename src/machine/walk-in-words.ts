@@ -129,6 +129,7 @@ const FAULT_WORDS: Readonly<Record<FaultKind, string>> = {
   permission: "Permission fault",
   external_abort: "Synchronous External abort on the walk",
   alignment: "Alignment fault",
+  granule_protection: "Granule protection fault",
 };
 
 /** `Translation fault, level 3: the descriptor is invalid`. */
@@ -160,6 +161,8 @@ function causeOf(walk: Translation, kind: FaultKind, access: Access, setting: Wa
       return `nothing answers at ${hex(step.address)}`;
     case "alignment":
       return "the access is not aligned, and the memory is Device";
+    case "granule_protection":
+      return "the page is in another physical address space";
   }
 }
 

@@ -3,6 +3,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import * as android from "../../assembly/abi/android.js";
+import * as ffa from "../../assembly/abi/ffa.js";
+import * as proxy from "../../assembly/abi/ffa-proxy.js";
 import * as gunyah from "../../assembly/abi/gunyah.js";
 import * as resourceManager from "../../assembly/abi/gunyah-rm.js";
 import * as kvm from "../../assembly/abi/kvm.js";
@@ -21,9 +23,15 @@ const view = () => new DataView(new ArrayBuffer(abi.OPERATION_SIZE));
 const names = Object.keys(OPERATIONS) as OperationName[];
 
 test("every opcode of the ABI has one name, spelled like its constant", () => {
-  const opcodes = Object.entries({ ...abi, ...android, ...kvm, ...gunyah, ...resourceManager }).filter(
-    ([name]) => name.toUpperCase() in OPERATIONS || name.toLowerCase() in OPERATIONS,
-  );
+  const opcodes = Object.entries({
+    ...abi,
+    ...android,
+    ...kvm,
+    ...gunyah,
+    ...resourceManager,
+    ...ffa,
+    ...proxy,
+  }).filter(([name]) => name.toUpperCase() in OPERATIONS || name.toLowerCase() in OPERATIONS);
 
   expect(opcodes.map(([name]) => name.toLowerCase()).sort()).toEqual([...names].sort());
   for (const [name, code] of opcodes) expect(OPERATIONS[name.toLowerCase() as OperationName].code).toBe(code);

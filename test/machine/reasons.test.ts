@@ -3,6 +3,7 @@
 import { expect, test } from "vitest";
 import * as android from "../../assembly/abi/android.js";
 import * as codes from "../../assembly/abi/codes.js";
+import * as ffa from "../../assembly/abi/ffa.js";
 import * as gunyah from "../../assembly/abi/gunyah.js";
 import * as resourceManager from "../../assembly/abi/gunyah-rm.js";
 import * as kvm from "../../assembly/abi/kvm.js";
@@ -12,7 +13,7 @@ import { panicOf } from "../../src/machine/outcome.js";
 import { panicSentence, refusalSentence, reportRefusal, type Refusal } from "../../src/machine/reasons.js";
 
 const named = (prefix: string): [string, number][] =>
-  [codes, android, kvm, gunyah, resourceManager]
+  [codes, android, kvm, gunyah, resourceManager, ffa]
     .flatMap(Object.entries<number>)
     .filter(([name, code]) => name.startsWith(prefix) && code !== 0);
 
@@ -33,14 +34,36 @@ test.each(named("PANIC_"))("%s", (_name, code) => {
   if (panic.func !== null) expect(panicSentence(panic)).toContain(` in ${panic.func} `);
 });
 
-test("every verb but what the host does by itself has its real function", () => {
+test("every verb but what no hypervisor does has its real function", () => {
   const without = Object.keys(OPERATIONS).filter((verb) => kernelFunction(verb) === null);
+  const hosts = ["host_memcache_push", "host_memcache_push_loaded"];
   const byTheTest = ["rcu_sync", "heap_limit"];
-  const ofGunyah = without.filter((verb) => verb.startsWith("rm_") || byTheTest.includes(verb));
-  expect(without.filter((verb) => !ofGunyah.includes(verb))).toEqual([
-    "host_memcache_push",
-    "host_memcache_push_loaded",
-  ]);
+  const endpoints = ["ffa_rx_release", "ffa_rx_fill", "ffa_tx", "ffa_endpoint", "ffa_set_mode", "ffa_set_secure"];
+  expect(without).toEqual(expect.arrayContaining([...hosts, ...byTheTest, ...endpoints]));
+  const others = without.filter((verb) => !verb.startsWith("ffa_") && !verb.startsWith("rm_"));
+  expect(others.filter((verb) => !byTheTest.includes(verb))).toEqual(hosts);
+});
+
+test("each function is cited from the reference that describes it", () => {
+  expect(kernelFunction("host_donate_guest")).toMatchObject({ reference: "pKVM EL2 reference", section: "3.7" });
+  expect(kernelFunction("gmem_mmap")).toMatchObject({ reference: "host and VMM reference", section: "4.2" });
+  expect(kernelFunction("memextent_donate")).toMatchObject({ reference: "Gunyah reference", section: "3.5" });
+  expect(kernelFunction("ffa_mem_lend")).toEqual({
+    ...{ name: "api_ffa_mem_send", file: "api.c", reference: "FF-A reference", section: "5" },
+  });
+});
+
+// A call's checks are spread over several functions.
+test.each([
+  ["ffa_mem_lend", ffa.REASON_FFA_RESERVED, "ffa_memory_region_sanity_check", "5.2"],
+  ["ffa_mem_lend", ffa.REASON_FFA_SENDER, "ffa_memory_send_validate", "5.3"],
+  ["ffa_mem_lend", ffa.REASON_FFA_STATE, "ffa_memory_send", "5.4"],
+  ["ffa_mem_lend", ffa.REASON_FFA_NO_TX, "api_ffa_mem_send", "5"],
+  ["ffa_mem_retrieve_req", ffa.REASON_FFA_SENDER, "ffa_memory_retrieve_validate", "7.2"],
+  ["ffa_mem_retrieve_req", ffa.REASON_FFA_IMPDEF, "ffa_memory_retrieve_validate_memory_access_list", "7.3"],
+  ["ffa_mem_reclaim", ffa.REASON_FFA_STILL_RETRIEVED, "ffa_memory_reclaim", "9"],
+])("%s refused for reason %i: %s, section %s", (verb, reason, name, section) => {
+  expect(kernelFunction(verb, reason)).toMatchObject({ name, section });
 });
 
 test.each([
@@ -78,6 +101,16 @@ test.each([
     "host_abort",
     aRefusal(codes.REASON_HOST_MAPPED, { ret: -17, errno: "EEXIST" }),
     "answered with -EEXIST by handle_host_mem_abort: IPA 0x41000000 is mapped for the host already, the access is simply retried",
+  ],
+  [
+    "ffa_mem_lend",
+    aRefusal(ffa.REASON_FFA_STATE, { ret: -6, errno: "DENIED", subject: 0x1000_2000n, expected: 0, found: 0x10 }),
+    "refused with DENIED by ffa_memory_send: the pages from PA 0x10002000 on are O-NA in the caller's table, must be O-EA",
+  ],
+  [
+    "ffa_mem_reclaim",
+    aRefusal(ffa.REASON_FFA_STILL_RETRIEVED, { ret: -6, errno: "DENIED", subject: 3n, found: 0x8001 }),
+    "refused with DENIED by ffa_memory_reclaim: SP 0x8001 still holds the pages of handle 0x3",
   ],
 ])("%s, row %#", (verb, refusal, sentence) => {
   expect(refusalSentence(verb, refusal, 12)).toBe(sentence);

@@ -7,6 +7,7 @@ import {
   FAULT_ACCESS_FLAG,
   FAULT_ADDRESS_SIZE,
   FAULT_ALIGNMENT,
+  FAULT_GRANULE_PROTECTION,
   FAULT_PERMISSION,
   FAULT_TRANSLATION,
   NO_STAGE2,
@@ -23,6 +24,7 @@ const FAULTS: Readonly<Record<FaultKind, number>> = {
   permission: FAULT_PERMISSION,
   external_abort: FAULT_ABORT_ON_WALK,
   alignment: FAULT_ALIGNMENT,
+  granule_protection: FAULT_GRANULE_PROTECTION,
 };
 
 /** The packed form of what a walk found. */

@@ -119,6 +119,7 @@ function createFromCarveout(config: usize, poolPages: u64): i32 {
 function prepopulate(): bool {
   for (let i = 0; i < regionCount; i++) {
     const region = regionAt(i);
+    if (region.flags & REGION_FRAMES) continue;
     let pages: u64 = 0;
     for (let first: u64 = 0; first < region.pages; first += pages + 1) {
       pages = 0;
