@@ -27,6 +27,46 @@ export {
   type Region,
   type ResolvedConfig,
 } from "./machine/config.js";
+export { resolveFfaConfig, type FfaConfig, type FfaManagersConfig } from "./machine/ffa-config.js";
+export {
+  FfaEndpoint,
+  permissionsByte,
+  type DataAccess,
+  type FfaAnswer,
+  type FfaEndpointOptions,
+  type FfaRegion,
+  type InstructionAccess,
+  type NamedReceiver,
+  type RetrieveOptions,
+  type SendAnswer,
+  type SendOptions,
+} from "./machine/ffa-endpoint.js";
+export {
+  decodeConstituents,
+  decodeDescriptor as decodeFfaDescriptor,
+  descriptorBytes,
+  encodeConstituents,
+  encodeDescriptor as encodeFfaDescriptor,
+  encodeRelinquish,
+  transmit,
+  type AccessDescriptor,
+  type Constituent,
+  type DescriptorLayout,
+  type RelinquishDescriptor,
+  type TransactionDescriptor,
+} from "./machine/ffa-descriptor.js";
+export {
+  endpointName,
+  modeWords,
+  stateName,
+  type FfaEffect,
+  type FfaReply,
+  type FfaVerb,
+} from "./machine/ffa-effects.js";
+export { FFA_INVARIANTS } from "./machine/ffa-invariants.js";
+export { managersOf, type SecureWorldConfig } from "./machine/secure-world.js";
+export { FfaState, type FfaReceiver, type FfaRecord } from "./machine/ffa-state.js";
+export { FFA_STEP_INVARIANTS, FfaWatcher } from "./machine/ffa-step-invariants.js";
 export { resolveGunyahConfig, type GunyahMachineConfig } from "./machine/gunyah-config.js";
 export { decodeOwner, hypercallErrorName, ownerName, type Owner } from "./machine/gunyah-names.js";
 export {
@@ -60,7 +100,14 @@ export {
   type Operation,
   type OperationName,
 } from "./machine/operations.js";
-export { errnoName, type Outcome, type OutcomeDetails, type OutcomeStatus, type Panic } from "./machine/outcome.js";
+export {
+  errnoName,
+  ffaErrorName,
+  type Outcome,
+  type OutcomeDetails,
+  type OutcomeStatus,
+  type Panic,
+} from "./machine/outcome.js";
 export {
   decodeEffect,
   type AbortResult,
@@ -148,6 +195,7 @@ export {
 export type { ReadProgress } from "./trace/input.js";
 export {
   expectationsOf,
+  ffaTraceHeader,
   traceHeader,
   traceLine,
   traceReset,

@@ -66,7 +66,7 @@ function explanationOf(explained: ExplainedOperation, machine: Machine): Explana
   const { op, outcome, effects } = explained;
   return {
     explained,
-    by: kernelFunction(op),
+    by: kernelFunction(op, outcome.reasonCode),
     verdict: verdictOf(explained, machine.pageShift),
     refusal: reportRefusal(outcome, machine.pageShift),
     effects: describeEffects(effects, machine),
@@ -99,10 +99,7 @@ function printExplanation({ explained, by, verdict, refusal, effects }: Explanat
   );
   writeLine(stdout, `  ${coloured(good ? "green" : "red", verdict, stdout)}`);
   if (refusal !== null) printRefusal(refusal, terminal);
-  if (by !== null) {
-    const reference = by.reference === "gunyah" ? "Gunyah" : "pKVM EL2";
-    printFact("function", `${by.file}:${by.name} (${reference} reference, section ${by.section})`, terminal);
-  }
+  if (by !== null) printFact("function", `${by.file}:${by.name} (${by.reference}, section ${by.section})`, terminal);
   const told = fields(recorded);
   if (told.length > 0) printFact("recorded", told.join(" "), terminal);
   writeLine(stdout, "");

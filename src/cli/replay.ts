@@ -28,7 +28,7 @@ export function replayCommand(terminal: Terminal, finish: (exitCode: number) => 
     .option("--stop-at-first", "stop a file at its first divergence")
     .option("--at <n>", "stop after n operations and show the state", operationNumber)
     .option("--pages <ranges>", "show these pages: 0x48000-0x4800f, 0x48000+16, pa:0x48000000 (addresses)", pageRanges)
-    .option("--vm <handle>", "show this VM and what it maps", vmHandle)
+    .option("--vm <handle>", "show this VM, or FF-A endpoint, and what it maps", vmHandle)
     .action(async (files: string[], options: ReplayCommandOptions) => {
       if (showsState(options) && files.length > 1) command.error("error: --at, --pages and --vm take one file");
       finish(await replay(files, options, terminal));

@@ -4,6 +4,7 @@ import { describeDescriptor, isValid, vcpuWords, vmWords } from "../machine/desc
 import type { Machine } from "../machine/machine.js";
 import { hex } from "../machine/names.js";
 import type { ReplayedTrace } from "../trace/open.js";
+import { listFfaState, printFfaState } from "./ffa-state.js";
 import {
   frameSpan,
   listState,
@@ -26,9 +27,34 @@ export interface StateOptions extends Selection {
 export function printState(file: string, trace: ReplayedTrace, options: StateOptions, terminal: Terminal): void {
   const { machine, stopped } = trace;
   if (machine === null) return;
+  if (machine.config.kind === "ffa") {
+    printManagers(file, trace, options, machine, terminal);
+    return;
+  }
   const listing = listState(machine, options);
   if (options.json === true) writeJson(terminal.stdout, { file, at: options.at ?? null, ...listing });
   else printListing(listing, options, machine, stopped, terminal);
+}
+
+function printManagers(
+  file: string,
+  { stopped }: ReplayedTrace,
+  options: StateOptions,
+  machine: Machine,
+  terminal: Terminal,
+): void {
+  const listing = listFfaState(machine, options);
+  if (options.json === true) {
+    writeJson(terminal.stdout, { file, at: options.at ?? null, ...listing });
+    return;
+  }
+  printHeading(stateHeading(options, stopped), terminal);
+  printFfaState(listing, terminal);
+}
+
+function stateHeading({ at }: StateOptions, stopped: boolean): string {
+  if (at === undefined) return "State at the end of the recording";
+  return `State after ${at} operations${stopped ? "" : " (the end of the recording)"}`;
 }
 
 function printListing(
@@ -38,9 +64,8 @@ function printListing(
   stopped: boolean,
   terminal: Terminal,
 ): void {
-  const { at, pages, vm } = options;
-  const end = stopped ? "" : " (the end of the recording)";
-  printHeading(at === undefined ? "State at the end of the recording" : `State after ${at} operations${end}`, terminal);
+  const { pages, vm } = options;
+  printHeading(stateHeading(options, stopped), terminal);
   const totals = listing.totals.map((total) => [
     total.host,
     total.hyp,

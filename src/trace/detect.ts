@@ -2,7 +2,7 @@
 
 import { excerpt } from "./replay.js";
 
-export type TraceFormat = "golden" | "golden-walk" | "tracefs" | "freehold-trace";
+export type TraceFormat = "golden" | "golden-walk" | "golden-ffa" | "tracefs" | "freehold-trace";
 
 /** More of the input than this is not looked at. A golden or Freehold header fits many times over. */
 export const DETECT_BYTES = 65536;
@@ -41,13 +41,20 @@ function notATrace(looks: string): Detection {
 function detectJson(text: string): Detection {
   const line = firstLine(text);
   const format = /"format"\s*:\s*"([^"]*)"/.exec(line)?.[1];
-  if (format === "freehold-golden") return { format: /"kind"\s*:\s*"walk"/.test(line) ? "golden-walk" : "golden" };
+  if (format === "freehold-golden") return { format: goldenFormat(line) };
   if (format === "freehold-trace") return { format: "freehold-trace" };
   return notATrace(
     format === undefined
       ? `JSON whose first line has no "format"; expected "freehold-trace" or "freehold-golden"`
       : `JSON of format "${excerpt(format)}"; expected "freehold-trace" or "freehold-golden"`,
   );
+}
+
+/** Each kind with a reader of its own; the rest, known or not, is for the reader of hypervisors' recordings. */
+function goldenFormat(header: string): TraceFormat {
+  const kind = /"kind"\s*:\s*"([^"]*)"/.exec(header)?.[1];
+  if (kind === "walk") return "golden-walk";
+  return kind === "ffa" ? "golden-ffa" : "golden";
 }
 
 /** Hypervisor events as tracefs prints them (trace_remote.c): `[CPU]`, a tab, time stamp and name. */

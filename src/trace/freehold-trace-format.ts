@@ -3,11 +3,15 @@
 // The format in words: docs/trace-format.md.
 
 import * as codes from "../../assembly/abi/codes.js";
+import { FFA_MEM_DONATE, FFA_TX } from "../../assembly/abi/ffa.js";
+import { FFA_SMC, FFA_VERSION } from "../../assembly/abi/ffa-proxy.js";
 import { HOST_MEMCACHE_PUSH, HOST_MEMCACHE_PUSH_LOADED, PT_MAP } from "../../assembly/abi/operations.js";
 import * as abi from "../../assembly/abi/trace.js";
+import type { ResolvedConfig } from "../machine/config.js";
 import { pageStateName } from "../machine/names.js";
 import { OPERATIONS, type Argument, type ArgumentKind, type OperationName, type Verb } from "../machine/operations.js";
 import { panicOf } from "../machine/outcome.js";
+import { managersOf } from "../machine/secure-world.js";
 
 export const TRACE_FORMAT = "freehold-trace";
 export const TRACE_VERSION = 1;
@@ -67,10 +71,19 @@ const PUSHES: { readonly [K in OperationName]?: number } = {
   refill_memcache: HOST_MEMCACHE_PUSH,
 };
 
+/** Whose machine a trace is about, as its header names it. */
+export type TraceSystem = "pkvm" | "ffa";
+
+/** Whose verb it is: `proxy` are the FF-A calls that only a host with pKVM's proxy in front of the secure world makes. */
+export type VerbGroup = TraceSystem | "proxy";
+
 /** A verb of the format. */
 export interface TraceVerb {
   readonly name: OperationName;
   readonly code: number;
+  /** By which the parser knows it, from 1. */
+  readonly number: number;
+  readonly group: VerbGroup;
   /** Arguments in the order in which they are written. */
   readonly args: Readonly<Record<string, Argument>>;
   /** The argument that names the operation's first page, whose `host` and `hyp` states can be expected. */
@@ -81,11 +94,13 @@ export interface TraceVerb {
   readonly push: number;
 }
 
-function traceVerb(name: OperationName): TraceVerb {
+function traceVerb(name: OperationName, group: VerbGroup, number: number): TraceVerb {
   const { code, args }: Verb = OPERATIONS[name];
   return {
     name,
     code,
+    number,
+    group,
     args,
     firstPage: ["pfn", "phys", "from"].find((page) => page in args) ?? null,
     guestPage: "vm" in args && "gfn" in args,
@@ -93,17 +108,42 @@ function traceVerb(name: OperationName): TraceVerb {
   };
 }
 
-/** The verbs of a pKVM machine of Linux 7.3: those below the page-table library's. */
+/**
+ * The group of an operation: pKVM of Linux 7.3 has those below the page-table library's, FF-A partition managers the calls (what
+ * makes a machine stands in the header); null: no trace has it.
+ */
+function groupOf(code: number): VerbGroup | null {
+  if (code < PT_MAP) return "pkvm";
+  if (code >= FFA_VERSION && code <= FFA_SMC) return "proxy";
+  return code >= FFA_MEM_DONATE && code <= FFA_TX ? "ffa" : null;
+}
+
+/** The verbs of all systems. */
 export const TRACE_VERBS: ReadonlyMap<string, TraceVerb> = new Map(
   (Object.keys(OPERATIONS) as OperationName[])
-    .filter((name) => OPERATIONS[name].code < PT_MAP)
-    .map((name) => [name, traceVerb(name)]),
+    .flatMap((name) => {
+      const group = groupOf(OPERATIONS[name].code);
+      return group === null ? [] : [{ name, group }];
+    })
+    .map(({ name, group }, index) => [name, traceVerb(name, group, index + 1)]),
 );
+
+/** The verbs of some groups. */
+export function verbsOf(...groups: readonly VerbGroup[]): TraceVerb[] {
+  return [...TRACE_VERBS.values()].filter(({ group }) => groups.includes(group));
+}
+
+/** Whose verbs a machine's trace has. */
+export function groupsOf(config: ResolvedConfig): readonly VerbGroup[] {
+  if (config.kind === "ffa") return ["ffa"];
+  return managersOf(config) === null ? ["pkvm"] : ["pkvm", "ffa", "proxy"];
+}
 
 /** Arguments that may be left out, and are 0 then. */
 export function isOptionalArgument(name: string): boolean {
-  return name === "at_fail";
+  return OPTIONAL.includes(name);
 }
+const OPTIONAL = ["at_fail", "x64", "tx_fault", "wipe_fail", "address", "page_count", "sender"];
 
 function argumentKey(slot: number, { kind }: Argument): TraceKey {
   const type = kind === "count" ? abi.TYPE_SIGNED : abi.TYPE_NUMBER;

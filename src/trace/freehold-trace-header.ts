@@ -1,6 +1,7 @@
 // The first line of a Freehold trace: which format, which version, which machine.
 
-import { ConfigError, resolveConfig, type HostConfig, type MachineConfig } from "../machine/config.js";
+import { ConfigError, resolveConfig, type MachineConfig, type ResolvedConfig } from "../machine/config.js";
+import { resolveFfaConfig, type FfaConfig } from "../machine/ffa-config.js";
 import { TRACE_FORMAT, TRACE_VERSION } from "./freehold-trace-format.js";
 import { duplicateKey } from "./json-keys.js";
 import { TraceError, excerpt } from "./replay.js";
@@ -13,24 +14,30 @@ const KEYS = ["format", "version", "system", "config", "note"];
  *
  * @throws TraceError (line 1) if it is none, of another version, or its configuration cannot be
  */
-export function readTraceHeader(bytes: Uint8Array): HostConfig {
+export function readTraceHeader(bytes: Uint8Array): ResolvedConfig {
   const header = parseObject(bytes);
   if (header["format"] !== TRACE_FORMAT) refuse(`the first line must be a header with "format":"${TRACE_FORMAT}"`);
   const { version, system, config, note } = header;
   if (version !== TRACE_VERSION) refuse(`version ${written(version)} is not supported, only ${TRACE_VERSION}`);
-  if (system !== "pkvm") refuse(`system ${written(system)} is not supported, only "pkvm"`);
+  if (system !== "pkvm" && system !== "ffa") {
+    refuse(`system ${written(system)} is not supported, only "pkvm" and "ffa"`);
+  }
   const unknown = Object.keys(header).find((key) => !KEYS.includes(key));
   if (unknown !== undefined) refuse(`unknown key "${excerpt(unknown)}" in the header${suggestion(unknown, KEYS)}`);
   if (note !== undefined && typeof note !== "string") refuse('"note" must be a string');
   if (typeof config !== "object" || config === null) refuse('the header needs a "config" object');
-  // The format has the verbs of Linux 7.3 alone.
-  if ("variant" in config) refuse('unknown key "variant" in config');
   try {
-    return resolveConfig(config as MachineConfig);
+    return system === "ffa" ? resolveFfaConfig(config as FfaConfig) : resolveHost(config);
   } catch (error) {
     if (error instanceof ConfigError) throw new TraceError(1, `config: ${error.message}`);
     throw error;
   }
+}
+
+function resolveHost(config: object): ResolvedConfig {
+  // The format has the verbs of Linux 7.3 alone.
+  if ("variant" in config) refuse('unknown key "variant" in config');
+  return resolveConfig(config as MachineConfig);
 }
 
 function parseObject(bytes: Uint8Array): Record<string, unknown> {

@@ -8,8 +8,9 @@ import {
   PANIC_NAMES,
   STATE_NAMES,
   TRACE_KEYS,
-  TRACE_VERBS,
   isOptionalArgument,
+  verbsOf,
+  type VerbGroup,
   type TraceVerb,
 } from "./freehold-trace-format.js";
 
@@ -49,7 +50,7 @@ export class TraceParser {
   readonly #status: number;
 
   /**
-   * Reserves the window and fills the parser's tables. No machine may exist yet on this core.
+   * Reserves the window. No machine may exist yet on this core.
    *
    * @throws Error if the memory cannot be had
    */
@@ -59,8 +60,6 @@ export class TraceParser {
     this.window = this.#exports.traceWindow();
     if (this.window === 0) throw new Error("no memory for the text window");
     this.#status = this.#exports.traceStatus();
-    this.#defineNames();
-    for (const verb of TRACE_VERBS.values()) this.#defineShape(verb);
   }
 
   /** All of linear memory; valid until the core grows it. */
@@ -68,8 +67,14 @@ export class TraceParser {
     return new Uint8Array(this.#core.memory.buffer);
   }
 
-  /** Starts counting; `lines` lines of the file are behind already. */
-  begin(lines: number): void {
+  /**
+   * Fills the parser's tables with the verbs of the header's machine and starts counting; `lines` lines of the file are behind
+   * already. Names are defined from the start of the window, where the header was, which is longer than any of them.
+   */
+  begin(lines: number, groups: readonly VerbGroup[]): void {
+    const verbs = verbsOf(...groups);
+    this.#defineNames(verbs);
+    for (const verb of verbs) this.#defineShape(verb);
     this.#exports.traceBegin(lines);
   }
 
@@ -157,12 +162,12 @@ export class TraceParser {
     return new DataView(this.#core.memory.buffer).getUint32(this.#status + field, true);
   }
 
-  #defineNames(): void {
+  #defineNames(verbs: readonly TraceVerb[]): void {
     for (const [name, { slot, type, maximum }] of TRACE_KEYS) {
       this.#defineName(abi.NAME_KEY, name, slot);
       this.#exports.traceDefineKey(slot, type, maximum);
     }
-    for (const [name, { code }] of TRACE_VERBS) this.#defineName(abi.NAME_OPERATION, name, code);
+    for (const { name, number } of verbs) this.#defineName(abi.NAME_OPERATION, name, number);
     for (const [state, name] of STATE_NAMES.entries()) this.#defineName(abi.NAME_STATE, name, state);
     for (const [name, code] of PANIC_NAMES) this.#defineName(abi.NAME_PANIC, name, code);
   }
@@ -174,7 +179,7 @@ export class TraceParser {
 
   #defineShape(verb: TraceVerb): void {
     const size = abi.SHAPE_SIZE;
-    const view = new DataView(this.#core.memory.buffer, this.#exports.traceShapes() + verb.code * size, size);
+    const view = new DataView(this.#core.memory.buffer, this.#exports.traceShapes() + verb.number * size, size);
     const { required, allowed } = keysOf(verb);
     view.setBigUint64(abi.SHAPE_REQUIRED, required, true);
     view.setBigUint64(abi.SHAPE_ALLOWED, allowed, true);
@@ -184,10 +189,11 @@ export class TraceParser {
     view.setUint8(abi.SHAPE_FIRST_PAGE_UNIT, verb.firstPage === "pfn" ? abi.FIRST_PAGE_PFN : abi.FIRST_PAGE_PA);
     view.setUint8(abi.SHAPE_GUEST_PAGE, argumentSlot(verb.guestPage ? "gfn" : null));
     view.setUint8(abi.SHAPE_PUSH, verb.push);
+    view.setUint16(abi.SHAPE_CODE, verb.code, true);
   }
 }
 
-/** Where a shape names the slot of each field of the record; `d.1` is bit 1 of d. */
+/** Where a shape names the slot of each field of the record; `d.1` is bit 1 of d, and so on. */
 const SHAPE_FIELDS: Readonly<Record<string, number>> = {
   vm: abi.SHAPE_VM,
   vcpu: abi.SHAPE_VCPU,
@@ -196,6 +202,8 @@ const SHAPE_FIELDS: Readonly<Record<string, number>> = {
   c: abi.SHAPE_C,
   d: abi.SHAPE_D,
   "d.1": abi.SHAPE_D_BIT1,
+  "vcpu.1": abi.SHAPE_VCPU_BIT1,
+  "vcpu.2": abi.SHAPE_VCPU_BIT2,
 };
 
 function argumentSlot(name: string | null): number {

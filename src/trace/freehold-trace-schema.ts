@@ -3,7 +3,8 @@
 
 import { z } from "zod";
 import { NOPAGE, POISON } from "../../assembly/abi/codes.js";
-import { hostSchema } from "../machine/config.js";
+import { tracedHostSchema } from "../machine/config.js";
+import { ffaSchema } from "../machine/ffa-config.js";
 import type { ArgumentKind } from "../machine/operations.js";
 import {
   PANIC_NAMES,
@@ -12,21 +13,28 @@ import {
   TRACE_VERBS,
   TRACE_VERSION,
   isOptionalArgument,
+  type TraceSystem,
   type TraceVerb,
 } from "./freehold-trace-format.js";
 
 const note = z.string().meta({ id: "note", description: "A remark for people; skipped." });
 
+const headerOf = <S extends z.ZodType>(system: TraceSystem, config: S, id: string) =>
+  z
+    .strictObject({
+      format: z.literal(TRACE_FORMAT),
+      version: z.literal(TRACE_VERSION),
+      system: z.literal(system),
+      config,
+      note: note.optional(),
+    })
+    .meta({ id, description: "The first line: the machine that the operations run on." });
+
 /** The first line. */
-export const headerSchema = z
-  .strictObject({
-    format: z.literal(TRACE_FORMAT),
-    version: z.literal(TRACE_VERSION),
-    system: z.literal("pkvm"),
-    config: hostSchema,
-    note: note.optional(),
-  })
-  .meta({ id: "header", description: "The first line: the machine that the operations run on." });
+export const headerSchema = z.union([
+  headerOf("pkvm", tracedHostSchema, "header"),
+  headerOf("ffa", ffaSchema, "ffa_header"),
+]);
 
 /** A hex string of 64 bits whose value fits `digits` digits. */
 const hexString = (digits: number) => z.string().regex(new RegExp(`^0x0{0,${16 - digits}}[0-9a-fA-F]{1,${digits}}$`));
@@ -52,7 +60,7 @@ const ARGUMENTS: Readonly<Record<ArgumentKind, z.ZodType>> = {
 
 const ret = z.union([hexString(8), z.int().max(0x7fff_ffff)]).meta({
   id: "ret",
-  description: "Expected return value: 0, a count or handle, or a negative Linux errno.",
+  description: "Expected return value: 0, a count or handle, or a negative Linux errno or FF-A code.",
 });
 const state = (id: string, last: number, whose: string) =>
   z
@@ -86,7 +94,7 @@ export const lineSchema = z.union([
 
 /** The published JSON Schema: one line of a trace, whichever it is. */
 export function traceJsonSchema(): object {
-  return z.toJSONSchema(z.union([headerSchema, ...lineSchema.options]), {
+  return z.toJSONSchema(z.union([...headerSchema.options, ...lineSchema.options]), {
     io: "input",
     unrepresentable: "any",
     override: ({ zodSchema, jsonSchema }) => {

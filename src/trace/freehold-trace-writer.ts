@@ -2,12 +2,20 @@
 
 import { fitsArgument, type Argument, type Operation } from "../machine/operations.js";
 import type { MachineConfig } from "../machine/config.js";
+import type { FfaConfig } from "../machine/ffa-config.js";
 import type { Outcome } from "../machine/outcome.js";
-import { STATE_NAMES, TRACE_FORMAT, TRACE_VERBS, TRACE_VERSION, panicName } from "./freehold-trace-format.js";
+import {
+  STATE_NAMES,
+  TRACE_FORMAT,
+  TRACE_VERBS,
+  TRACE_VERSION,
+  panicName,
+  type TraceSystem,
+} from "./freehold-trace-format.js";
 
 /** What a line expects of its operation. All are optional; `panic` excludes the others. */
 export interface TraceExpectations {
-  /** The return value: 0, a count or handle, or a negative errno. */
+  /** The return value: 0, a count or handle, or a negative errno; of FF-A calls 0 or the code in w2 of FFA_ERROR. */
   readonly ret?: number;
   /** Page states after the operation, 0 (OWNED) to 3 (NOPAGE): of the operation's first page at the host, at EL2. */
   readonly host?: number;
@@ -26,12 +34,21 @@ export interface TraceLineOptions {
   readonly note?: string;
 }
 
-/** The first line of a trace, newline included. */
+/** The first line of a pKVM machine's trace, newline included. */
 export function traceHeader(config: MachineConfig, note?: string): string {
+  return headerOf("pkvm", config, note);
+}
+
+/** The first line of the trace of FF-A partition managers, newline included. */
+export function ffaTraceHeader(config: FfaConfig, note?: string): string {
+  return headerOf("ffa", config, note);
+}
+
+function headerOf(system: TraceSystem, config: object, note: string | undefined): string {
   const header = {
     format: TRACE_FORMAT,
     version: TRACE_VERSION,
-    system: "pkvm",
+    system,
     ...(note === undefined ? {} : { note }),
   };
   return `${JSON.stringify({ ...header, config }, (_, value: unknown) => (typeof value === "bigint" ? hex(value) : value))}\n`;

@@ -8,7 +8,7 @@ import { Machine, type Outcome } from "../machine/machine.js";
 import { instantiateCore, type Core } from "../machine/module.js";
 import { pageStateName } from "../machine/names.js";
 import { decodeOperation, operationName, type Operation, type OperationName } from "../machine/operations.js";
-import { TRACE_FORMAT, keyName, panicName } from "./freehold-trace-format.js";
+import { TRACE_FORMAT, groupsOf, keyName, panicName } from "./freehold-trace-format.js";
 import { readTraceHeader } from "./freehold-trace-header.js";
 import { TraceParser, type RawDifference } from "./freehold-trace-parser.js";
 import { refusalSentence } from "./freehold-trace-refusal.js";
@@ -97,7 +97,7 @@ class FreeholdTraceReplay implements Replay {
     const end = bytes.indexOf(NEWLINE, window);
     if (end - window > abi.LINE_MAX) throw new TraceError(1, LONG_LINE);
     this.machine = Machine.createOn(this.#core, readTraceHeader(bytes.slice(window, end)));
-    this.#parser.begin(1);
+    this.#parser.begin(1, groupsOf(this.machine.config));
     return end + 1;
   }
 

@@ -10,7 +10,7 @@ import { pageFields } from "./golden-changes.js";
 import type { GoldenCheck } from "./golden-format.js";
 
 /** Hashes lines as they come, in pieces of some tens of kilobytes. */
-class LineDigest {
+export class LineDigest {
   readonly #hash = sha256.create();
   readonly #encoder = new TextEncoder();
   #text = "";

@@ -164,7 +164,7 @@ export function parseHeader(value: unknown): GoldenHeader {
   if (header.version !== VERSION) fail(`version ${header.version} is not supported, only ${VERSION}`);
   const { kind, ops, check_every: checkEvery } = header;
   if (kind !== "pkvm" && kind !== "pgtable")
-    fail(`kind ${shown(kind)} is not supported, only "pkvm", "pgtable" and "walk"`);
+    fail(`kind ${shown(kind)} is not supported, only "pkvm", "pgtable", "walk" and "ffa"`);
   try {
     const config = kind === "pkvm" ? hostConfig(header.config) : tableConfig(header.config);
     return { kind, ops, checkEvery, config };

@@ -223,6 +223,7 @@ const FAULTS: Readonly<Record<FaultKind, string>> = {
   permission: "permission",
   external_abort: "extabort",
   alignment: "alignment",
+  granule_protection: "gpf",
 };
 
 /** A translation in the recording's fields. */

@@ -23,6 +23,8 @@ async function createReplay(format: TraceFormat, options: ReplayOptions): Promis
       return (await import("./golden.js")).createGoldenReplay(options);
     case "golden-walk":
       return (await import("./golden-walk.js")).createGoldenWalkReplay(options);
+    case "golden-ffa":
+      return (await import("./golden-ffa.js")).createGoldenFfaReplay(options);
     case "tracefs":
       return (await import("./tracefs.js")).createTracefsReplay(options);
     case "freehold-trace":

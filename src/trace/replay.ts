@@ -19,7 +19,7 @@ export interface Divergence {
 }
 
 export interface ReplaySummary {
-  /** `golden pkvm`, `golden pgtable`, `golden walk`, `tracefs` or `freehold-trace`. */
+  /** `golden pkvm`, `golden pgtable`, `golden walk`, `golden ffa`, `tracefs` or `freehold-trace`. */
   readonly format: string;
   /** Operations with something recorded to compare. */
   readonly ops: number;

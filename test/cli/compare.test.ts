@@ -1,6 +1,6 @@
 // `freehold compare`: what it takes, what it refuses, and its forms. What the renderers print is in matrix/.
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -125,6 +125,18 @@ test("--html: to standard output, or to a file and nothing besides", async () =>
   expect(written.stdout).toBe("");
   expect(readFileSync(page, "utf8")).toBe(shown.stdout);
 });
+
+test.each(["nowhere/page.html", "folder.html"])(
+  "--html %s, which cannot be written: one line, nothing left",
+  async (name) => {
+    mkdirSync(join(folder, "folder.html"), { recursive: true });
+    const before = readdirSync(folder);
+    const { exitCode, stdout, stderr } = await pkvm(load, "--html", join(folder, name));
+    expect([exitCode, stdout]).toEqual([3, ""]);
+    expect(stderr).toMatch(/\.html: cannot be written \(E[A-Z]+\)\n$/);
+    expect(readdirSync(folder)).toEqual(before);
+  },
+);
 
 test.each([
   [[], "name scenarios, or give --all"],

@@ -52,3 +52,31 @@ test("a number that the trace does not have", async () => {
   const { exitCode, stderr } = await freehold("explain", PROTECTED, "--at", "256");
   expect([exitCode, stderr]).toEqual([3, `${PROTECTED}: the trace has no operation 256\n`]);
 });
+
+const FFA = new URL("../vectors/ffa/02-tests-spmc.jsonl.gz", import.meta.url).pathname;
+
+test("an FF-A call that was refused: the check in its function, cited from its own reference", async () => {
+  const { exitCode, stdout } = await freehold("explain", FFA, "--at", "12");
+  expect(exitCode).toBe(0);
+  expect(stdout).toMatch(
+    /^Operation 12, line 36: ffa_mem_share vm=0x0 .* receivers=0x8001:0x2 .*constituents=0x10028000\+1$/m,
+  );
+  expect(stdout).toContain("refused with DENIED by ffa_memory_send: device memory can be lent to one borrower");
+  expect(stdout).toContain("function   ffa_memory.c:ffa_memory_send (FF-A reference, section 5.4)");
+  expect(stdout).toContain("Nothing changed.");
+});
+
+test("an FF-A call that was carried out: modes, address spaces, the transaction, the answer", async () => {
+  const { stdout } = await freehold("explain", FFA, "--at", "0");
+  const words = stdout.split("\n").filter((line) => line.startsWith("    ") && !line.includes("TLB")).map((line) => line.trim()); // prettier-ignore
+  expect(words).toEqual([
+    "function   api.c:api_ffa_mem_send (FF-A reference, section 5)",
+    "recorded   ret=0 reply=SUCCESS",
+    "pfn 0x10002-0x10003 (2 pages): moved to the secure physical address space",
+    "pfn 0x10005: moved to the secure physical address space",
+    "the normal world, non-secure table: pfn 0x10002-0x10003 (2 pages): RWX O-EA, non-secure -> absent",
+    "the normal world, non-secure table: pfn 0x10005: RWX O-EA, non-secure -> absent",
+    "transaction 0 of the SPMC: donate by VM 0x1, handle 0x0, fully sent, protected",
+    "answered with FFA_SUCCESS, handle 0x0",
+  ]);
+});

@@ -115,3 +115,27 @@ test("a capture does not tell what kind of VM it shows", async () => {
   const { stdout } = await freehold("replay", capture, "--at", "9000", "--vm", "0x1000", "--json");
   expect(jsonLines(stdout)[1]).toMatchObject({ vms: [{ vm: "0x1000", protected: null, vcpus: null, created: [] }] });
 });
+
+const FFA = new URL("../vectors/ffa/02-tests-spmc.jsonl.gz", import.meta.url).pathname;
+
+test("a recording of FF-A calls, and the managers' state after so many", async () => {
+  const { exitCode, stdout } = await freehold("replay", FFA, "--at", "8", "--vm", "0x8001", "--pages", "0x10002,0x1007c+2", "--json"); // prettier-ignore
+  expect(exitCode).toBe(0);
+  const [summary, state] = jsonLines(stdout);
+  expect(summary).toMatchObject({ format: "golden ffa", ops: 8, matched: 8, diverged: 0 });
+  expect(state).toMatchObject({
+    pages: [
+      { vm: "0x8001", table: "ns", pfn: "0x10002", n: 1, mode: "RW- !O-SA, non-secure", secure: false },
+      { vm: "0x8001", table: "ns", pfn: "0x1007c", n: 2, mode: "RWX O-EA, non-secure", secure: false },
+    ],
+    records: [{ manager: "spmc", handle: "0x0", verb: "share", receivers: [{ id: "0x8001", retrieved: 1 }] }],
+    rx: ["0x8001"],
+  });
+});
+
+test("the managers' state for people", async () => {
+  const { stdout } = await freehold("replay", FFA, "--at", "8", "--vm", "0x8001");
+  expect(stdout).toContain("SP 0x8001  ns     0x10002          1      RW- !O-SA, non-secure  non-secure");
+  expect(stdout).toContain("SPMC     0x0     share by 0x1  1 page  sent   0x8001 (retrieved)");
+  expect(stdout).toContain("RX holds a message: 0x8001");
+});

@@ -72,6 +72,13 @@ test("a verb that the system lacks is told with its reason, and is no failure", 
   expect(stdout).toMatch(/^ {2}2 {2}guest lends secret .* has no such verb: .+$/m);
 });
 
+test("who is dead cannot be killed; a cell without an answer has no mark", async () => {
+  const path = aFile(`${HEAD}  - { kill: vmm }\n  - { kill: vmm }\n`);
+  const { stdout } = await freehold("run", path, "--system", "pkvm");
+  expect(stdout).toMatch(/^ {2}3 {2}vmm is killed +not run: vmm is dead$/m);
+  expect(stdout).toContain("\n  shows –; secret");
+});
+
 test("--json: an object for each scenario and system", async () => {
   const { exitCode, stdout } = await freehold("run", aFile(FINE), "--system", "pkvm", "--json");
   expect(exitCode).toBe(0);
@@ -128,6 +135,8 @@ test("a scenario for other systems is not run: alone a mistake, beside others no
 test.each([
   [["run"], "name a scenario, or give --list"],
   [["run", "x", "--list"], "--list takes no scenario"],
+  [["run", "--list", "--system", "pkvm"], "--list runs nothing: it goes with --json only"],
+  [["run", "--list", "--evidence"], "--list runs nothing: it goes with --json only"],
 ])("usage error: %j", async (args, message) => {
   const { exitCode, stdout, stderr } = await freehold(...args);
   expect([exitCode, stdout]).toEqual([2, ""]);
@@ -158,6 +167,8 @@ test.each([
     'situation-01-user-laod: neither a bundled scenario (did you mean "situation-01-user-load"?) nor a file\n',
   ],
   ["./nowhere.yaml", "./nowhere.yaml: no such file\n"],
+  ["", '"": neither a bundled scenario nor a file\n'],
+  ["./no\nwhere\u001b[31m.yaml", "./no where.[31m.yaml: no such file\n"],
 ])("no such scenario: %s", async (name, line) => {
   expect(await freehold("run", name)).toEqual({ exitCode: 3, stdout: "", stderr: line });
 });

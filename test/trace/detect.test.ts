@@ -6,6 +6,8 @@ const EVENT = "[000]\t    1.811966: mem_op seq=0 early=1 op=host_donate_hyp\n";
 test.each([
   ["golden", '{"format":"freehold-golden","version":1,"kind":"pkvm"}\n{"check":{}}\n'],
   ["golden", '{ "kind": "pkvm", "format" : "freehold-golden" }'],
+  ["golden-walk", '{"format":"freehold-golden","version":1,"kind":"walk"}\n'],
+  ["golden-ffa", '{"format":"freehold-golden","version":1,"kind":"ffa"}\n'],
   ["freehold-trace", '{"format":"freehold-trace","version":1}\n'],
   ["tracefs", EVENT],
   ["tracefs", `CPU:1 [LOST 20 EVENTS]\n${EVENT}`],

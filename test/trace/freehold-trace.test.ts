@@ -8,13 +8,20 @@ import { OPERATION_SIZE } from "../../assembly/abi/operations.js";
 import { LINE_MAX, STOP_OPERATION, STOP_REFUSED } from "../../assembly/abi/trace.js";
 import type { Effect } from "../../src/machine/effects.js";
 import type { MachineConfig } from "../../src/machine/config.js";
-import type { Machine } from "../../src/machine/machine.js";
+import type { FfaConfig } from "../../src/machine/ffa-config.js";
+import { Machine } from "../../src/machine/machine.js";
 import { instantiateCore } from "../../src/machine/module.js";
 import { encodeOperation, type Argument, type Operation } from "../../src/machine/operations.js";
-import { TRACE_VERBS } from "../../src/trace/freehold-trace-format.js";
+import { verbsOf, type TraceSystem } from "../../src/trace/freehold-trace-format.js";
 import { TraceParser } from "../../src/trace/freehold-trace-parser.js";
 import { lineSchema } from "../../src/trace/freehold-trace-schema.js";
-import { expectationsOf, traceHeader, traceLine, traceReset } from "../../src/trace/freehold-trace-writer.js";
+import {
+  expectationsOf,
+  ffaTraceHeader,
+  traceHeader,
+  traceLine,
+  traceReset,
+} from "../../src/trace/freehold-trace-writer.js";
 import { createFreeholdTraceReplay } from "../../src/trace/freehold-trace.js";
 import { TraceError, type Replay, type ReplayOptions, type ReplaySummary } from "../../src/trace/replay.js";
 
@@ -74,7 +81,7 @@ describe("the documentation", () => {
       const [, names, args] = row.split("|");
       return words(names).map((name) => [name, words(args)] as const);
     });
-    const known = [...TRACE_VERBS.values()].map((verb) => {
+    const known = verbsOf("pkvm").map((verb) => {
       return [verb.name, [...Object.keys(verb.args), ...(verb.push === 0 ? [] : ["mc_pages"])]] as const;
     });
     expect(new Map(listed)).toEqual(new Map(known));
@@ -384,9 +391,10 @@ function argument(name: string, { kind }: Argument): fc.Arbitrary<number | bigin
     case "flag":
       return fc.nat(1);
     case "index":
+      if (name === "at") return fc.nat(127).map((block) => 32 * block);
       return fc.oneof(fc.nat(2), fc.nat(0xffff_ffff));
     case "handle":
-      return fc.oneof(fc.constant(0x1000), fc.nat(0xffff));
+      return fc.oneof(fc.constantFrom(0x1000, 1, 2), fc.nat(0xffff));
     case "count":
       return fc.oneof(fc.constant(1n), fc.bigInt(-4n, 600n));
     default: {
@@ -397,12 +405,14 @@ function argument(name: string, { kind }: Argument): fc.Arbitrary<number | bigin
   }
 }
 
-const operations: fc.Arbitrary<Operation> = fc.oneof(
-  ...[...TRACE_VERBS.values()].map(({ name, args }) => {
-    const values = Object.fromEntries(Object.entries(args).map(([key, value]) => [key, argument(key, value)]));
-    return fc.record({ op: fc.constant(name), ...values }) as unknown as fc.Arbitrary<Operation>;
-  }),
-);
+function anOperation(system: TraceSystem): fc.Arbitrary<Operation> {
+  return fc.oneof(
+    ...verbsOf(system).map(({ name, args }) => {
+      const values = Object.fromEntries(Object.entries(args).map(([key, value]) => [key, argument(key, value)]));
+      return fc.record({ op: fc.constant(name), ...values }) as unknown as fc.Arbitrary<Operation>;
+    }),
+  );
+}
 
 function packed(operation: Operation): Buffer {
   const record = Buffer.alloc(OPERATION_SIZE);
@@ -410,11 +420,12 @@ function packed(operation: Operation): Buffer {
   return record;
 }
 
-describe("properties", () => {
+describe.each<TraceSystem>(["pkvm", "ffa"])("properties of lines: %s", (system) => {
+  const operations = anOperation(system);
   let parser: TraceParser;
   beforeAll(async () => {
     parser = new TraceParser(await instantiateCore());
-    parser.begin(0);
+    parser.begin(0, [system]);
   });
 
   function parse(line: string): Buffer {
@@ -448,13 +459,21 @@ describe("properties", () => {
       ),
     );
   });
+});
+
+describe("properties", () => {
+  let parser: TraceParser;
+  beforeAll(async () => {
+    parser = new TraceParser(await instantiateCore());
+    parser.begin(0, ["pkvm"]);
+  });
 
   test("what a machine did, written as a trace, replays without a difference", async () => {
     const setUp = EXAMPLE.trim().split("\n").slice(1, 9);
     const { machine } = (await replayLines(setUp, { at: 8 })).replay as { machine: Machine };
     const start = machine.snapshot();
     await fc.assert(
-      fc.asyncProperty(fc.array(operations, { maxLength: 60 }), async (list) => {
+      fc.asyncProperty(fc.array(anOperation("pkvm"), { maxLength: 60 }), async (list) => {
         machine.restore(start);
         const lines = list.map((operation) => {
           const expected = expectationsOf(machine.apply(operation));
@@ -463,6 +482,22 @@ describe("properties", () => {
         });
         const { summary } = await replayText([HEADER, ...setUp.map((line) => `${line}\n`), ...lines].join(""));
         expect(summary).toMatchObject({ matched: list.length + 8, diverged: 0, first: null, panic: null });
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  test("what FF-A partition managers did replays as well", async () => {
+    const endpoints = [1, 2].map((id) => ({ id, modes: [{ table: "main" as const, page: 16 * id, n: 16, mode: 7 }] }));
+    const config: FfaConfig = { flavour: "hypervisor", base: "0x80000000", pages: 64, endpoints };
+    const machine = await Machine.createFfa(config);
+    const start = machine.snapshot();
+    await fc.assert(
+      fc.asyncProperty(fc.array(anOperation("ffa"), { maxLength: 60 }), async (list) => {
+        machine.restore(start);
+        const lines = list.map((operation) => traceLine(operation, expectationsOf(machine.apply(operation))));
+        const { summary } = await replayText([ffaTraceHeader(config), ...lines].join(""));
+        expect(summary).toMatchObject({ matched: list.length, diverged: 0, first: null, panic: null });
       }),
       { numRuns: 20 },
     );

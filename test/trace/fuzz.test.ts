@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { createFreeholdTraceReplay } from "../../src/trace/freehold-trace.js";
+import { createGoldenFfaReplay } from "../../src/trace/golden-ffa.js";
 import { createGoldenReplay } from "../../src/trace/golden.js";
 import { type Replay, type ReplaySummary, TraceError } from "../../src/trace/replay.js";
 import { createTracefsReplay } from "../../src/trace/tracefs.js";
@@ -57,6 +58,13 @@ const formats: Format[] = [
     bytes: shortened("pkvm/24-pgtable-smallpool-b48.jsonl.gz", 256),
     create: createGoldenReplay,
     rounds: 60,
+  },
+  { name: "golden ffa", bytes: vector("ffa/07-perm-spmc.jsonl.gz"), create: createGoldenFfaReplay, rounds: 120 },
+  {
+    name: "golden ffa, two worlds",
+    bytes: vector("ffa/09-worlds-both.jsonl.gz"),
+    create: createGoldenFfaReplay,
+    rounds: 120,
   },
   { name: "tracefs", bytes: vector("traces/boot-a57.hyp.txt.gz"), create: createTracefsReplay, rounds: 40 },
   { name: "freehold-trace", bytes: ownTrace(), create: createFreeholdTraceReplay, rounds: 300 },
@@ -149,7 +157,9 @@ function falsify(bytes: Buffer, random: (limit: number) => number): Buffer | nul
   return Buffer.from(lines.join("\n"), "latin1");
 }
 
-test.each(formats.slice(0, 3))("$name: a recorded result that was changed never matches", async (format) => {
+const golden = formats.filter(({ name }) => name.startsWith("golden"));
+
+test.each(golden)("$name: a recorded result that was changed never matches", async (format) => {
   const random = generator(SEED + 1);
   for (let round = 0; round < format.rounds;) {
     const false_ = falsify(format.bytes, random);
@@ -162,7 +172,7 @@ test.each(formats.slice(0, 3))("$name: a recorded result that was changed never 
 });
 
 test("tracefs: a recorded result that was changed never matches", async () => {
-  const format = formats[3] as Format;
+  const format = formats.find(({ name }) => name === "tracefs") as Format;
   const text = format.bytes.toString("latin1").split("\n");
   const steps = text.flatMap((line, index) => (/ (mem_op|host_mem_abort) /.test(line) ? [index] : []));
   const random = generator(SEED + 2);

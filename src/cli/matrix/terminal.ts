@@ -10,7 +10,7 @@ import { printable, wrap } from "./wrap.js";
 
 const GAP = "  ";
 /** Titles take what the systems leave, but these at least and at most. */
-const TITLE_WIDTH = { min: 24, max: 48 };
+const TITLE_WIDTH = { min: 24, max: 80 };
 /** Cells longer than this are wrapped. */
 const CELL_WIDTH = 14;
 
@@ -47,23 +47,41 @@ export function printMatrix(matrix: Matrix, stream: Writable, width: number): vo
   }
 }
 
-/** The column of titles and as many systems as fit, again and again until every system was shown. */
+/** Tables of the titles and some systems each, as even as they can be, until every system was shown that has a say. */
 function blocksOf(matrix: Matrix, rows: readonly Row[], notes: ReadonlyMap<string, number>, width: number): Column[][] {
-  const systems = matrix.systems.map((system, index) => systemColumn(system.name, rows, index, notes));
-  const left = systems.reduce((space, column) => space - GAP.length - column.width, width);
+  const systems = columnsShown(matrix, rows).map(({ name, index }) => systemColumn(name, rows, index, notes));
+  const room = width - titleColumn(rows, TITLE_WIDTH.min).width;
+  const fewest = blocksThatFit(systems, room, systems.length).length;
+  const blocks = blocksThatFit(systems, room, Math.ceil(systems.length / fewest));
+  const left = width - Math.max(...blocks.map(widthOf));
   const titles = titleColumn(rows, Math.min(TITLE_WIDTH.max, Math.max(TITLE_WIDTH.min, left)));
-  const blocks: Column[][] = [];
-  let used = Infinity;
-  for (const column of systems) {
-    used += GAP.length + column.width;
-    if (used > width) {
-      blocks.push([titles]);
-      used = titles.width + GAP.length + column.width;
-    }
-    blocks.at(-1)?.push(column);
+  return blocks.map((block) => [titles, ...block]);
+}
+
+/** The systems that some row is for; if there are none, all of them. */
+function columnsShown(
+  matrix: Matrix,
+  rows: readonly Row[],
+): readonly { readonly name: string; readonly index: number }[] {
+  const columns = matrix.systems.map(({ name }, index) => ({ name, index }));
+  const shown = columns.filter(({ index }) => rows.some(({ cells }) => (cells[index] ?? null) !== null));
+  return shown.length > 0 ? shown : columns;
+}
+
+/** Columns side by side, not more than `most`, nor than there is room for (but one at least). */
+function blocksThatFit(columns: readonly Column[], room: number, most: number): Column[][] {
+  const blocks: Column[][] = [[]];
+  for (const column of columns) {
+    const block = blocks.at(-1) ?? [];
+    const isFull = block.length === most || widthOf([...block, column]) > room;
+    if (block.length > 0 && isFull) blocks.push([column]);
+    else block.push(column);
   }
   return blocks;
 }
+
+/** With the gap before each. */
+const widthOf = (columns: readonly Column[]) => columns.reduce((sum, { width }) => sum + GAP.length + width, 0);
 
 function titleColumn(rows: readonly Row[], limit: number): Column {
   const titled = rows.map(({ scenario }) => {

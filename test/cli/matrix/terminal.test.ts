@@ -68,6 +68,19 @@ test("systems that do not fit beside the titles follow in a block of their own, 
   ]);
 });
 
+test("blocks are as even as they can be", () => {
+  const systems = ["a", "b", "c", "d", "e"];
+  const lines = printed(aMatrix(systems, [[aScenario("x", { title: "A load" }), systems.map(() => ({}))]]), 23).split(
+    "\n",
+  );
+  expect(lines.filter((line) => /^ +[a-e]/.test(line))).toEqual(["        a   b   c", "        d   e"]);
+});
+
+test("a group's table leaves out systems that none of its scenarios is for", () => {
+  const lines = printed(aMatrix(["pkvm", "gunyah"], [[aScenario("x"), [null, {}]]]), 60).split("\n");
+  expect(lines[2]).toMatch(/^ +gunyah$/);
+});
+
 test("titles leave the systems their place while they can", () => {
   const title = "A title that would fill the line if nothing else had to stand in it";
   const lines = printed(aMatrix(["pkvm", "gunyah"], [[aScenario("x", { title }), [{}, {}]]]), 42).split("\n");
