@@ -3,14 +3,14 @@
 import { completed, type Cpu } from "./cpu.js";
 import type { EvidenceLog } from "./evidence-log.js";
 import type { Hardware } from "./hardware.js";
-import { CALL_DATA, type HostCall, type Preparation, type Primitive } from "./host-calls.js";
+import { CALL_DATA, type HostCall, needsPages, type Preparation, type Primitive } from "./host-calls.js";
 import type { FilePage, Frame, HostPage } from "./host-memory.js";
 import type { MemoryManagement } from "./memory-management.js";
 import { Process } from "./processes.js";
 import { hostRule } from "./rule-table.js";
 import { stepResult, type Signal, type StepResult } from "./result.js";
 import { ONE_MORE_BYTE, USER_COPIES, type UserCopy, type UserCopyName } from "./user-copies.js";
-import type { MemslotChange, VmDriver } from "./vm-driver.js";
+import type { FileAnswer, MemslotChange, VmDriver } from "./vm-driver.js";
 
 /** What calls work with. */
 export interface CallContext {
@@ -106,11 +106,10 @@ class CallRun {
   }
 
   run(): StepResult {
-    const { prepare, program, answer } = this.#call;
+    const { prepare, answer } = this.#call;
+    if (this.#pages.length === 0 && needsPages(this.#call)) return this.#ended({ lacks: "it needs a page" });
     const end = prepare === null ? CONTINUE : this.#prepare(prepare);
     if (end !== CONTINUE) return this.#ended(end);
-    if (program.length > 0 && this.#pages.length === 0 && prepare === null)
-      return this.#ended({ lacks: "it needs a page" });
     const result = this.#eachPage();
     if (this.#child !== null) this.#context.memory.drop(this.#child);
     return result.result === "ok" && answer !== null ? stepResult(answer) : result;
@@ -191,40 +190,31 @@ class CallRun {
   }
 
   #run(primitive: Primitive, page: HostPage): End | null {
-    const { memory } = this.#context;
     switch (primitive.do) {
       case "gup":
         return this.#gup(primitive, page);
-      case "kernel-load":
-        return this.#read(memory.load(this.#frame as Frame));
-      case "kernel-store":
-        memory.store(this.#frame as Frame, CALL_DATA);
-        return CONTINUE;
-      case "kernel-probe":
-        return this.#probe(this.#frame as Frame);
-      case "uaccess":
-        return this.#copyUser(primitive.routine, page);
-      case "dma":
-        return this.#dma(primitive.kind, this.#frame as Frame);
-      case "pipe-push":
-      case "pipe-pop":
-      case "pipe-drop":
-        return this.#pipe(primitive.do);
       case "alias":
         this.#frame = page.frame ?? page.file?.frame ?? null;
         return this.#frame === null ? { skip: true } : CONTINUE;
+      case "pipe-pop":
+        this.#frame = this.#context.pipe.shift() ?? null;
+        return this.#frame === null ? { errno: "EAGAIN" } : CONTINUE;
+      case "kernel-load":
+      case "kernel-store":
+      case "kernel-probe":
+      case "dma":
+      case "pipe-push":
+      case "pipe-drop":
+      case "memory-failure":
+        return this.#onFrame(primitive, this.#found(), page);
+      case "uaccess":
+        return this.#copyUser(primitive.routine, page);
       case "child-load":
         return this.#childLoad(page);
-      case "memory-failure":
-        return this.#memoryFailure(page, this.#frame as Frame);
       case "migrate":
-        return memory.migrate(page) || primitive.errno === null ? CONTINUE : { errno: primitive.errno };
       case "page-out":
-        memory.pageOut(page);
-        return CONTINUE;
       case "write-protect":
-        memory.writeProtect(page);
-        return CONTINUE;
+        return this.#reclaim(primitive, page);
       case "page-cache":
       case "file":
       case "punch-hole":
@@ -235,13 +225,58 @@ class CallRun {
     }
   }
 
-  #gup({ write, errno, forDevice }: Extract<Primitive, { do: "gup" }>, page: HostPage): End | null {
+  #gup({ write, errno, forDevice }: PrimitiveThat<"gup">, page: HostPage): End | null {
     const gup = this.#context.memory.gup(page, { write });
     const isRefused = gup.errno !== null && page.file !== null && page.file.guestMemory !== null;
     if (isRefused && forDevice === true) this.#context.log.rule(DIRECT_IO_REFUSED);
     if (gup.errno !== null) return { errno: errno ?? gup.errno };
     this.#frame = gup.frame;
     return CONTINUE;
+  }
+
+  /** The frame that an earlier primitive of the program found. */
+  #found(): Frame {
+    if (this.#frame === null) throw new Error(`${this.#call.name} looks for no frame before it uses one`);
+    return this.#frame;
+  }
+
+  #onFrame(primitive: FramePrimitive, frame: Frame, page: HostPage): End | null {
+    const { memory, pipe } = this.#context;
+    switch (primitive.do) {
+      case "kernel-load":
+        return this.#read(memory.load(frame));
+      case "kernel-store":
+        memory.store(frame, CALL_DATA);
+        return CONTINUE;
+      case "kernel-probe":
+        return this.#probe(frame);
+      case "dma":
+        return this.#dma(primitive.kind, frame);
+      case "pipe-push":
+        frame.pins += 1;
+        pipe.push(frame);
+        return CONTINUE;
+      case "pipe-drop":
+        memory.unpin(frame);
+        return CONTINUE;
+      case "memory-failure":
+        return this.#memoryFailure(page, frame);
+    }
+  }
+
+  /** What the kernel does to have the frame for something else. */
+  #reclaim(primitive: ReclaimPrimitive, page: HostPage): End | null {
+    const { memory } = this.#context;
+    switch (primitive.do) {
+      case "migrate":
+        return memory.migrate(page) || primitive.errno === null ? CONTINUE : { errno: primitive.errno };
+      case "page-out":
+        memory.pageOut(page);
+        return CONTINUE;
+      case "write-protect":
+        memory.writeProtect(page);
+        return CONTINUE;
+    }
   }
 
   /** The value that counts is the first page's. */
@@ -272,21 +307,6 @@ class CallRun {
     return kind === "read" ? this.#read(answer.value) : CONTINUE;
   }
 
-  #pipe(what: "pipe-push" | "pipe-pop" | "pipe-drop"): End | null {
-    const { pipe, memory } = this.#context;
-    if (what === "pipe-pop") {
-      this.#frame = pipe.shift() ?? null;
-      return this.#frame === null ? { errno: "EAGAIN" } : CONTINUE;
-    }
-    const frame = this.#frame as Frame;
-    if (what === "pipe-drop") memory.unpin(frame);
-    else {
-      frame.pins += 1;
-      pipe.push(frame);
-    }
-    return CONTINUE;
-  }
-
   #childLoad(page: HostPage): null {
     const twin = this.#child?.pageAt(page.va) ?? null;
     if (twin === null) return CONTINUE;
@@ -310,24 +330,16 @@ class CallRun {
 
   #onFile(primitive: FilePrimitive, file: FilePage): End | null {
     const { memory, log } = this.#context;
-    const { guestMemory } = file;
-    const answer =
-      primitive.do === "close-file" || guestMemory === null
-        ? null
-        : primitive.do === "punch-hole"
-          ? guestMemory.punchHole(file)
-          : guestMemory.refuses(primitive.request);
-    if (answer !== null) {
-      log.rule(answer.rule);
-      if (answer.errno !== null) return { errno: answer.errno };
-    }
+    const answer = answerOf(primitive, file);
+    if (answer !== null) log.rule(answer.rule);
+    if (answer !== null && answer.errno !== null) return { errno: answer.errno };
     if (primitive.do === "page-cache") {
       this.#frame = memory.fileFrame(file);
       return this.#frame === null ? { errno: "ENOMEM" } : CONTINUE;
     }
     if (primitive.do === "close-file") file.closed = true;
     // Memory of an ordinary file lives on in its mappings; guest memory goes with the descriptor.
-    const goes = primitive.do === "punch-hole" || (primitive.do === "close-file" && guestMemory !== null);
+    const goes = primitive.do === "punch-hole" || (primitive.do === "close-file" && file.guestMemory !== null);
     if (goes && answer?.keepsFrame !== true) memory.dropFilePage(file);
     return CONTINUE;
   }
@@ -358,5 +370,17 @@ class CallRun {
   }
 }
 
-type FilePrimitive = Extract<Primitive, { do: "page-cache" | "file" | "punch-hole" | "close-file" }>;
-type MappingPrimitive = Extract<Primitive, { do: "zap" | "unmap" | "replace" | "move" | "protect" | "advise" }>;
+/** What a file of guest memory says to a request; null: it says nothing to this one, or is an ordinary file. */
+function answerOf(primitive: FilePrimitive, file: FilePage): FileAnswer | null {
+  const { guestMemory } = file;
+  if (guestMemory === null || primitive.do === "close-file") return null;
+  return primitive.do === "punch-hole" ? guestMemory.punchHole(file) : guestMemory.refuses(primitive.request);
+}
+
+type PrimitiveThat<Does extends Primitive["do"]> = Extract<Primitive, { do: Does }>;
+type FramePrimitive = PrimitiveThat<
+  "kernel-load" | "kernel-store" | "kernel-probe" | "dma" | "pipe-push" | "pipe-drop" | "memory-failure"
+>;
+type ReclaimPrimitive = PrimitiveThat<"migrate" | "page-out" | "write-protect">;
+type FilePrimitive = PrimitiveThat<"page-cache" | "file" | "punch-hole" | "close-file">;
+type MappingPrimitive = PrimitiveThat<"zap" | "unmap" | "replace" | "move" | "protect" | "advise">;

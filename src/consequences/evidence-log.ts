@@ -2,7 +2,7 @@
 // are kept, and the words are made when somebody reads them (most runs of a matrix are never opened).
 
 import type { MemoryAccess, AccessAnswer } from "../machine/accesses.js";
-import { describeDescriptor, describeEffects } from "../machine/describe.js";
+import { describeDescriptor, describeEffects, stage2Name } from "../machine/describe.js";
 import { kernelFunction } from "../machine/functions.js";
 import { rmMessageName } from "../machine/gunyah-rm-reasons.js";
 import type { Machine, Outcome } from "../machine/machine.js";
@@ -37,14 +37,19 @@ export class EvidenceLog {
     return this.#texts;
   }
 
-  /** An operation of the machine below and what it answered. */
-  operation(machine: Machine, operation: Operation, outcome: Outcome): void {
+  /**
+   * An operation of the machine below and what it answered.
+   *
+   * @param messages what was passed in memory, as sentences
+   */
+  operation(machine: Machine, operation: Operation, outcome: Outcome, messages?: () => readonly string[]): void {
     if (!this.#texts) return;
+    const said = messages?.() ?? [];
     this.#pending.push(() => ({
       kind: "operation",
       text: operationWords(operation),
       result: outcomeWords(operation, outcome, machine.pageShift),
-      effects: describeEffects(outcome.effects, machine),
+      effects: [...said, ...describeEffects(outcome.effects, machine)],
     }));
   }
 
@@ -54,7 +59,7 @@ export class EvidenceLog {
     const leaf = machine.leaf(access.stage2, access.ipa);
     this.#pending.push(() => {
       const vm = access.stage2 === "host" ? 0 : access.stage2;
-      const whose = vm === 0 ? "host stage 2" : `VM ${hex(vm)} stage 2`;
+      const whose = stage2Name(vm, machine);
       return {
         kind: "access",
         text: `${accessWords(access)}, ${whose}, IPA ${hex(access.ipa)}`,
@@ -157,7 +162,7 @@ const S1PTW = 0x80n;
  * An abort's syndrome in one sentence. S1PTW is told apart from the kind of access, because pKVM sets it as its mark on
  * aborts that were no table accesses (host-and-vmm 1.1).
  */
-export function syndromeWords(esr: bigint): string {
+function syndromeWords(esr: bigint): string {
   const summary = decodeEsr(esr & ~S1PTW).summary;
   return (esr & S1PTW) === 0n ? summary : `${summary}; S1PTW is set`;
 }

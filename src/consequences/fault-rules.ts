@@ -107,7 +107,7 @@ function isEl1PermissionFault({ fault }: FaultCase): boolean {
 const hasNoMm = ({ fault: { circumstances } }: FaultCase): boolean =>
   circumstances.has("pagefault-disabled") || circumstances.has("no-mm") || circumstances.has("efi-mm");
 
-export const DO_PAGE_FAULT: readonly Row<FaultCase, PageFaultVerdict>[] = [
+const DO_PAGE_FAULT: readonly Row<FaultCase, PageFaultVerdict>[] = [
   {
     rule: hostRule("linux.page-fault.kprobe", "a kprobe handler claims the fault", "1.3", "S", PAGE_FAULT),
     when: ({ fault }) => fault.circumstances.has("kprobe"),
@@ -343,7 +343,7 @@ const AT_MAPPED: Row<SpuriousCase, SpuriousVerdict> = {
   then: true,
 };
 
-export const SPURIOUS_LINUX: readonly Row<SpuriousCase, SpuriousVerdict>[] = [
+const SPURIOUS_LINUX: readonly Row<SpuriousCase, SpuriousVerdict>[] = [
   NOT_A_CANDIDATE,
   TABLE_LOST,
   ...AT_OTHER_FAULT,
@@ -471,7 +471,7 @@ export const DO_KERNEL_FAULT: readonly Row<KernelFaultCase, KernelFaultVerdict>[
 export type BadVerdict =
   { readonly kind: "handled" | "kernel-fault" } | { readonly kind: "table-signal" | "die-with-text" };
 
-export const DO_SEA: readonly Row<FaultCase, BadVerdict>[] = [
+const DO_SEA: readonly Row<FaultCase, BadVerdict>[] = [
   {
     rule: hostRule(
       "linux.do_sea.firmware-first",
@@ -507,7 +507,7 @@ export const DO_SEA: readonly Row<FaultCase, BadVerdict>[] = [
   },
 ];
 
-export const DO_BAD: readonly Row<FaultCase, BadVerdict>[] = [
+const DO_BAD: readonly Row<FaultCase, BadVerdict>[] = [
   {
     rule: hostRule(
       "linux.do_bad.el0",
@@ -532,7 +532,7 @@ export const DO_BAD: readonly Row<FaultCase, BadVerdict>[] = [
   },
 ];
 
-export const DO_BAD_AREA: readonly Row<FaultCase, BadVerdict>[] = [
+const DO_BAD_AREA: readonly Row<FaultCase, BadVerdict>[] = [
   {
     rule: hostRule(
       "linux.do_bad_area.el0",
@@ -558,7 +558,7 @@ export const DO_BAD_AREA: readonly Row<FaultCase, BadVerdict>[] = [
 ];
 
 /** do_translation_fault: by the half of the address space. */
-export const DO_TRANSLATION_FAULT: readonly Row<FaultCase, "page-fault" | "bad-area">[] = [
+const DO_TRANSLATION_FAULT: readonly Row<FaultCase, "page-fault" | "bad-area">[] = [
   {
     rule: hostRule(
       "linux.translation-fault.user",
@@ -586,7 +586,7 @@ export const DO_TRANSLATION_FAULT: readonly Row<FaultCase, "page-fault" | "bad-a
 // ---- die ----
 
 /** `panic`: the whole host; `task`: the thread that made the access. */
-export const DIE: readonly Row<FaultCase, "absorbed" | "panic" | "task">[] = [
+const DIE: readonly Row<FaultCase, "absorbed" | "panic" | "task">[] = [
   {
     rule: hostRule(
       "linux.die.efi",

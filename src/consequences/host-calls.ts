@@ -20,7 +20,8 @@ export type Primitive =
   /** The disk reads or writes the frame. */
   | { readonly do: "dma"; readonly kind: "read" | "write" }
   /** The frame goes into the pipe, pinned; the oldest frame comes out of it; it is unpinned. */
-  | { readonly do: "pipe-push" | "pipe-pop" | "pipe-drop" }
+  | { readonly do: "pipe-push" | "pipe-drop" }
+  | { readonly do: "pipe-pop" }
   /** The page cache's frame of the file behind the page. */
   | { readonly do: "page-cache"; readonly request: "read" | "write" }
   /** The frame that the page has now, if any: no page is faulted in. */
@@ -356,6 +357,11 @@ const BY_NAME: ReadonlyMap<string, HostCall> = new Map(HOST_CALLS.map((row) => [
 
 /** Their names, for validation. */
 export const HOST_CALL_NAMES: readonly string[] = [...BY_NAME.keys()];
+
+/** Whether a call says nothing without a page: others prepare something, or find their pages themselves. */
+export function needsPages({ program, prepare }: HostCall): boolean {
+  return prepare === null ? program.length > 0 : prepare.do === "memslot";
+}
 
 /** The call named `name`. */
 export function hostCall(name: string): HostCall | undefined {

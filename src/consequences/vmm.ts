@@ -13,7 +13,7 @@ export type RunVerdict = "again" | "exit" | "leave-vcpu";
 
 const KVMTOOL = "kvmtool:kvm_cpu__run";
 
-export const AFTER_RUN: readonly Row<RunCase, RunVerdict>[] = [
+const AFTER_RUN: readonly Row<RunCase, RunVerdict>[] = [
   {
     rule: hostRule(
       "vmm.run.exit-reason",

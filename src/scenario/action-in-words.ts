@@ -43,7 +43,7 @@ function listWords(names: readonly string[]): string {
 }
 
 /** `secret`, `secret[3]`; runs of one name together: `secret[0..3]`. */
-export function pagesWords(pages: readonly PageRef[]): string {
+function pagesWords(pages: readonly PageRef[]): string {
   const runs: { name: string; first: number; last: number }[] = [];
   for (const { name, index } of pages) {
     const run = runs.at(-1);

@@ -98,14 +98,17 @@ export class Cast {
     const path = ["pages", name];
     checkName(this.#source, path, name);
     const declared = readPart(this.#source, path, pagesSchema, value, `page "${name}"`);
-    const of = this.party([...path, "of"], declared.of, ["guest", "vmm", "process", "kernel", "hypervisor"]);
+    const owners: readonly Role[] = ["guest", "vmm", "process", "partition", "kernel", "hypervisor"];
+    const of = this.party([...path, "of"], declared.of, owners);
     const role = this.roleOf(of);
     const refuse = (field: string, sentence: string) => this.#source.error([...path, field], `${field}: ${sentence}`);
     if (role !== "guest" && declared.ipa !== null) throw refuse("ipa", `${of} is no guest, and only guests have one`);
     if (role !== "guest" && !declared.slot) throw refuse("slot", `${of} is no guest, and only guests have memslots`);
-    if ((role === "kernel" || role === "hypervisor") && declared.backing !== null) {
+    if ((role === "kernel" || role === "hypervisor" || role === "partition") && declared.backing !== null) {
       throw refuse("backing", `memory of the ${role} has none`);
     }
+    const field = (["rights", "device", "secure"] as const).find((key) => declared[key] !== undefined);
+    if (role !== "partition" && field !== undefined) throw refuse(field, `${of} is no partition`);
     return { ...declared, name, of };
   }
 
@@ -162,6 +165,7 @@ function readParticipant(source: Source, name: string, value: unknown, vmms: rea
   }
   if (role === "process") return { name, ...readPart(source, path, PARTICIPANT_SCHEMAS.process, value, what) };
   if (role === "device") return { name, ...readPart(source, path, PARTICIPANT_SCHEMAS.device, value, what) };
+  if (role === "partition") return readPartition(source, name, path, value);
   const guest = readPart(source, path, PARTICIPANT_SCHEMAS.guest, value, what);
   const vmm = guest.vmm ?? (vmms.length === 1 ? vmms[0] : undefined);
   if (vmm === undefined) throw source.error(path, `${what} needs "vmm", because there are ${vmms.length} of them`);
@@ -169,6 +173,19 @@ function readParticipant(source: Source, name: string, value: unknown, vmms: rea
     throw source.error([...path, "vmm"], `vmm: unknown VMM "${excerpt(vmm)}"${suggestion(vmm, vmms)}`);
   }
   return { role, name, vmm, protected: guest.protected, vcpus: guest.vcpus };
+}
+
+function readPartition(source: Source, name: string, path: Path, value: unknown): Participant {
+  const partition = readPart(source, path, PARTICIPANT_SCHEMAS.partition, value, `partition "${name}"`);
+  const { world, el0, init } = partition;
+  if (world === "normal" && (el0 || init)) {
+    throw source.error(
+      [...path, el0 ? "el0" : "init"],
+      `only secure partitions are at S-EL0 or still initialise`,
+      "key",
+    );
+  }
+  return { name, ...partition };
 }
 
 function roleIn(source: Source, path: Path, value: unknown): Participant["role"] {

@@ -73,6 +73,18 @@ export const PARTICIPANT_SCHEMAS = {
     role: z.literal("device"),
     iommu: z.enum(["none", "stage2"]).default("none").meta({ description: "What is in front of it on the bus." }),
   }),
+  partition: z.strictObject({
+    role: z.literal("partition"),
+    world: z.enum(["normal", "secure"]).default("normal").meta({ description: "A VM, or a secure partition." }),
+    version: z
+      .string()
+      .regex(/^1\.[0-3]$/, 'is no FF-A version: "1.0" to "1.3"')
+      .default("1.3")
+      .meta({ description: 'The FF-A version that it speaks: "1.0" to "1.3".' }),
+    bufferPages: numberTo(0, 4).default(1).meta({ description: "Pages of RX and of TX; 0: none registered." }),
+    el0: flag.default(false).meta({ description: "At S-EL0." }),
+    init: flag.default(false).meta({ description: "Still in its initialisation phase." }),
+  }),
 } as const;
 
 export const pagesSchema = z.strictObject({
@@ -86,6 +98,9 @@ export const pagesSchema = z.strictObject({
     .meta({ description: "Guest physical address of the first; default: assigned." }),
   slot: flag.default(true).meta({ description: "False: no memslot or binding covers them." }),
   content: u64.default(0n).meta({ description: "First 64 bits of each before the first step." }),
+  rights: z.enum(RIGHTS).optional().meta({ description: "Of partitions: what their table allows at first." }),
+  device: flag.optional().meta({ description: "Of partitions: device memory." }),
+  secure: flag.optional().meta({ description: "Of partitions: secure at first; default: a secure partition's are." }),
 });
 
 /** What a system is expected to answer to a step; a text alone is the result. */
@@ -183,6 +198,7 @@ const participantSchema = z.discriminatedUnion("role", [
   PARTICIPANT_SCHEMAS.guest,
   PARTICIPANT_SCHEMAS.process,
   PARTICIPANT_SCHEMAS.device,
+  PARTICIPANT_SCHEMAS.partition,
 ]);
 
 const stepSchema = z.union([
@@ -241,5 +257,4 @@ export const outlineSchema = z.strictObject({
   finally: z.record(z.string(), z.unknown()).optional(),
 });
 
-export type Outline = z.output<typeof outlineSchema>;
 export type StepFile = z.output<typeof stepSchema>;

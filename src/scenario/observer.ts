@@ -10,8 +10,7 @@ import type { PageView, World } from "./system.js";
  * `corruption` somebody changed a page under its guest that did not share it; `SPLIT` guest and host use different frames;
  * `zero page` a guest finds zeros where it had written; `zeroed` so does somebody else after its death.
  */
-export const FATES = ["TAKE", "LEAK", "corruption", "SPLIT", "zero page", "zeroed"] as const;
-export type Fate = (typeof FATES)[number];
+export type Fate = "TAKE" | "LEAK" | "corruption" | "SPLIT" | "zero page" | "zeroed";
 
 /** One page of a guest. */
 interface Watched {
@@ -42,7 +41,8 @@ export class Observer {
 
   constructor(scenario: Scenario, world: World) {
     this.#world = world;
-    const hosts = scenario.participants.filter(({ role }) => role !== "guest").map(({ name }) => name);
+    const guests = ["guest", "partition"];
+    const hosts = scenario.participants.filter(({ role }) => !guests.includes(role)).map(({ name }) => name);
     this.#hostParties = new Set([...hosts, "kernel"]);
     this.#pages = pagesInSteps(scenario).flatMap((ref) => {
       const guest = scenario.pages.find(({ name }) => name === ref.name)?.of ?? "";
@@ -128,7 +128,8 @@ export class Observer {
     if (!isByAgreement) fates.add("LEAK");
   }
 
-  #mayRead({ granted }: Watched, reader: string): boolean {
+  #mayRead({ ref, granted }: Watched, reader: string): boolean {
+    if (this.#world.mayRead?.(ref, reader) === true) return true;
     return granted.has(reader) || (granted.has("kernel") && this.#hostParties.has(reader));
   }
 

@@ -22,7 +22,7 @@ export interface ExpectationContext {
   readonly restriction: string;
 }
 
-const MORTALS: readonly Role[] = ["vmm", "guest", "process", "kernel", "hypervisor"];
+const MORTALS: readonly Role[] = ["vmm", "guest", "process", "partition", "kernel", "hypervisor"];
 
 /** How expectations of one kind are read. */
 interface Kind<Fields> {

@@ -13,7 +13,7 @@ import { readStep } from "./read-step.js";
 import { ScenarioError } from "./scenario-error.js";
 import type { Scenario, Step } from "./scenario.js";
 import { objectSource, type Source, TEXT_LIMIT, textSource } from "./source.js";
-import { SYSTEM_NAMES } from "./systems/index.js";
+import { hasPartitions, SYSTEM_NAMES } from "./systems/index.js";
 
 /** So that a short file cannot stand for a run without end: steps, and pages that they name. */
 const MOST_STEPS = 1024;
@@ -72,6 +72,7 @@ function scenarioOf(source: Source): Scenario {
   const { scenario: name, title = name, source: written = "", group = "Scenarios" } = outline;
   const systems = readSystems(source, outline.systems ?? []);
   const cast = new Cast(source, outline.participants, outline.pages);
+  checkPartitions(source, cast, systems);
   const places = { source, cast, systems: systems.length === 0 ? SYSTEM_NAMES : systems };
   const steps = readSteps(places, outline.steps);
   return {
@@ -95,30 +96,40 @@ function readSystems(source: Source, names: readonly string[]): readonly string[
   return names;
 }
 
+/** Partitions are FF-A's: a system without partition managers cannot make them. */
+function checkPartitions(source: Source, { participants }: Cast, systems: readonly string[]): void {
+  const partition = participants.find(({ role }) => role === "partition");
+  if (partition === undefined) return;
+  const without = (systems.length === 0 ? SYSTEM_NAMES : systems).find((name) => !hasPartitions(name));
+  if (without === undefined) return;
+  const advice = systems.length === 0 ? `: "systems" must name those it is for` : "";
+  throw source.error(["participants", partition.name], `${without} has no partitions${advice}`, "key");
+}
+
 function readSteps(places: Omit<Parameters<typeof readStep>[0], "saved">, values: readonly unknown[]): readonly Step[] {
-  if (values.length === 0) throw places.source.error(["steps"], "a scenario needs a step");
+  const { source } = places;
+  if (values.length === 0) throw source.error(["steps"], "a scenario needs a step");
   const context = { ...places, saved: new Set<string>() };
-  const ids = new Set<string>();
   const steps: Step[] = [];
   let pagesNamed = 0;
   for (const [i, value] of values.entries()) {
     for (const entry of stepsOf(value)) {
-      if (steps.length === MOST_STEPS) {
-        throw places.source.error(["steps", i], `a scenario has at most ${MOST_STEPS} steps`);
-      }
       const step = readStep(context, ["steps", i], entry);
-      if (step.id !== null && ids.has(step.id)) {
-        throw places.source.error(["steps", i, "id"], `id: two steps are called "${step.id}"`);
-      }
-      if (step.id !== null) ids.add(step.id);
       pagesNamed += "pages" in step.action ? step.action.pages.length : 1;
-      if (pagesNamed > MOST_PAGES_NAMED) {
-        throw places.source.error(["steps", i], `the steps name more than ${MOST_PAGES_NAMED} pages`);
+      const excess = excessOf(steps.length + 1, pagesNamed);
+      if (excess !== null) throw source.error(["steps", i], excess);
+      if (step.id !== null && steps.some(({ id }) => id === step.id)) {
+        throw source.error(["steps", i, "id"], `id: two steps are called "${step.id}"`);
       }
       steps.push(step);
     }
   }
   return steps;
+}
+
+function excessOf(steps: number, pagesNamed: number): string | null {
+  if (steps > MOST_STEPS) return `a scenario has at most ${MOST_STEPS} steps`;
+  return pagesNamed > MOST_PAGES_NAMED ? `the steps name more than ${MOST_PAGES_NAMED} pages` : null;
 }
 
 function cellOf(source: Source, steps: readonly Step[], id: string | undefined): number {

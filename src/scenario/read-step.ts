@@ -1,6 +1,6 @@
 // One step of a scenario: its verb is the key whose value says what the step is about.
 
-import { HOST_CALL_NAMES } from "../consequences/host-calls.js";
+import { HOST_CALL_NAMES, hostCall, needsPages } from "../consequences/host-calls.js";
 import { OPERATIONS, verbNamed } from "../machine/operations.js";
 import { excerpt } from "../trace/replay.js";
 import { suggestion } from "../trace/spelling.js";
@@ -9,6 +9,8 @@ import { checkSystem, readExpectations } from "./read-expectations.js";
 import { STEP_SCHEMAS, type StepFile } from "./file-schema.js";
 import { LONGEST_RUN, runLength } from "./page-runs.js";
 import { isMapping, readPart } from "./part.js";
+import { checkPartitionCall, PARTITION_CALLS } from "./partition-calls.js";
+import { checkSaved } from "./saved-names.js";
 import { type Action, type Instruction, type Step, type Verb, VERBS } from "./scenario.js";
 import type { Path, Source } from "./source.js";
 
@@ -25,7 +27,7 @@ export interface StepContext {
 /** The fields of a step with this verb, after its schema. */
 type Fields<V extends Verb> = Extract<StepFile, Record<V, unknown>>;
 
-const ANYONE: readonly Role[] = ["vmm", "guest", "process", "kernel", "hypervisor"];
+const ANYONE: readonly Role[] = ["vmm", "guest", "process", "partition", "kernel", "hypervisor"];
 const HOST_PARTIES: readonly Role[] = ["vmm", "process", "kernel"];
 
 /** @throws ScenarioError */
@@ -111,9 +113,11 @@ const READERS: Readers = {
   }),
   access: readAccess,
   call: ({ source, cast }, path, { call, by, pages }) => {
-    if (!HOST_CALL_NAMES.includes(call)) {
+    const known = hostCall(call);
+    if (known === undefined) {
       throw source.error([...path, "call"], `unknown call "${excerpt(call)}"${suggestion(call, HOST_CALL_NAMES)}`);
     }
+    if (pages === undefined && needsPages(known)) throw source.error(path, `call ${call} needs "pages"`);
     return {
       verb: "call",
       call,
@@ -123,11 +127,11 @@ const READERS: Readers = {
   },
   kill: ({ cast }, path, { kill }) => ({
     verb: "kill",
-    who: cast.party([...path, "kill"], kill, ["vmm", "process", "guest"]),
+    who: cast.party([...path, "kill"], kill, ["vmm", "process", "guest", "partition"]),
   }),
   teardown: ({ cast }, path, { teardown }) => ({
     verb: "teardown",
-    who: cast.party([...path, "teardown"], teardown, ["guest"]),
+    who: cast.party([...path, "teardown"], teardown, ["guest", "partition"]),
   }),
   operation: readOperation,
   walk: readWalk,
@@ -162,14 +166,14 @@ function giveOrTake({ cast }: StepContext, path: Path, key: string, pages: strin
 /** Fields that say nothing about this party or kind are refused rather than ignored. */
 function readAccess({ source, cast }: StepContext, path: Path, fields: Fields<"access">): Action {
   const { kind, how, vcpu, value = null, offset } = fields;
-  const by = cast.party([...path, "by"], fields.by, [...HOST_PARTIES, "guest", "device"]);
+  const by = cast.party([...path, "by"], fields.by, [...HOST_PARTIES, "guest", "partition", "device"]);
   const role = cast.roleOf(by) ?? "kernel";
   const refuse = (field: string, sentence: string) => source.error([...path, field], `${field}: ${sentence}`, "key");
   if (kind === "store" && value === null) throw source.error(path, `access needs "value": what the store writes`);
   if (kind !== "store" && value !== null) throw refuse("value", `a ${kind} writes nothing`);
   if (role === "device" && kind === "fetch") throw refuse("kind", "a device fetches no instructions");
   if (role !== "guest" && vcpu !== undefined) throw refuse("vcpu", `${by} is no guest`);
-  if ((role === "guest" || role === "device") && how !== undefined)
+  if (!["vmm", "process", "kernel", "hypervisor"].includes(role) && how !== undefined)
     throw refuse("how", `says how the host does it, not ${by}`);
   if (role === "kernel" && how === "user") throw refuse("how", "the kernel is not user space");
   const vcpus = cast.participants.find((participant) => participant.name === by && participant.role === "guest");
@@ -185,10 +189,16 @@ function readAccess({ source, cast }: StepContext, path: Path, fields: Fields<"a
 }
 
 function readOperation({ source, cast, saved }: StepContext, path: Path, fields: Fields<"operation">): Action {
-  const { operation: op, with: args, save = null } = fields;
+  const { operation: op, with: args } = fields;
+  const save = fields.save ?? null;
+  if (Object.hasOwn(PARTITION_CALLS, op)) {
+    checkPartitionCall({ source, cast, saved }, path, op, args);
+    if (save !== null) saved.add(save);
+    return { verb: "operation", op, args, save };
+  }
   const verb = verbNamed(op);
   if (verb === undefined) {
-    const hint = suggestion(op, Object.keys(OPERATIONS));
+    const hint = suggestion(op, [...Object.keys(OPERATIONS), ...Object.keys(PARTITION_CALLS)]);
     throw source.error([...path, "operation"], `unknown operation "${excerpt(op)}"${hint}`);
   }
   const known = Object.keys(verb.args);
@@ -215,14 +225,8 @@ function readWalk({ source, cast, saved }: StepContext, path: Path, fields: Fiel
   if (typeof ipa === "string") checkSaved(source, [...path, "ipa"], ipa, saved);
   return {
     verb: "walk",
-    of: walk.startsWith("$") ? walk : cast.party(place, walk, ["guest", "kernel", "hypervisor"]),
+    of: walk.startsWith("$") ? walk : cast.party(place, walk, ["guest", "partition", "kernel", "hypervisor"]),
     ipa,
     page: page === null ? null : cast.onePage([...path, "page"], page),
   };
-}
-
-function checkSaved(source: Source, path: Path, text: string, saved: ReadonlySet<string>): void {
-  if (saved.has(text.slice(1)) && text.startsWith("$")) return;
-  const names = [...saved].map((name) => `$${name}`);
-  throw source.error(path, `no step before saved "${excerpt(text)}"${suggestion(text, names)}`);
 }

@@ -5,7 +5,7 @@ import { readScenario } from "./read-scenario.js";
 import type { Scenario } from "./scenario.js";
 
 /** Folders in the order in which the matrix lists their scenarios; others follow by name. */
-const ORDER = ["situations", "host-actions", "sharing", "backing", "gunyah"];
+const ORDER = ["situations", "host-actions", "sharing", "backing", "gunyah", "ffa"];
 
 /**
  * Reads every YAML file of a folder and the folders in it.

@@ -28,7 +28,21 @@ export type Participant =
       readonly vcpus: number;
     }
   | { readonly role: "process"; readonly name: string; readonly handlers: readonly string[] }
-  | { readonly role: "device"; readonly name: string; readonly iommu: "none" | "stage2" };
+  | { readonly role: "device"; readonly name: string; readonly iommu: "none" | "stage2" }
+  /** An FF-A endpoint: a VM of the normal world's hypervisor, or a secure partition of the SPMC. */
+  | {
+      readonly role: "partition";
+      readonly name: string;
+      readonly world: "normal" | "secure";
+      /** The FF-A version that it speaks: "1.0" to "1.3". */
+      readonly version: string;
+      /** Pages of its RX and of its TX buffer; 0: it has registered none. */
+      readonly bufferPages: number;
+      /** A secure partition at S-EL0. */
+      readonly el0: boolean;
+      /** Still in its initialisation phase. */
+      readonly init: boolean;
+    };
 
 /** `count` pages under one name: `name[0]` and on; the bare name is the first, or all of them where a step takes several. */
 export interface PageDeclaration {
@@ -44,6 +58,12 @@ export interface PageDeclaration {
   readonly slot: boolean;
   /** First 64 bits of every page before the first step. */
   readonly content: bigint;
+  /** Of partitions: what their own table lets them do at first. Left out: everything. */
+  readonly rights?: Rights | undefined;
+  /** Of partitions: device memory. */
+  readonly device?: boolean | undefined;
+  /** Of partitions: in the secure physical address space. Left out: if they are a secure partition's. */
+  readonly secure?: boolean | undefined;
 }
 
 /** One page: a declared name and an index. */

@@ -38,6 +38,8 @@ export interface World {
   hostView(page: PageRef): PageView | null;
   /** Whether the page is shared between its guest and the host now, by agreement: contents are then no secret. */
   isShared(page: PageRef): boolean;
+  /** Whether `reader` was given the page by an agreement that no common verb made. */
+  mayRead?(page: PageRef, reader: string): boolean;
   /** Who is dead, by name, in the order of their deaths: processes, guests (VMs), `kernel`, `hypervisor`. */
   deaths(): readonly string[];
   /** The run is over and nothing more will be asked: a machine that worlds share need not keep this one's state. */

@@ -10,7 +10,7 @@ import { loadSystem, SYSTEMS } from "../../src/scenario/systems/index.js";
 const SCENARIOS = await bundledScenarios();
 
 /** A page of the reference or the recordings, and its sections. */
-const SOURCE = /^(host-and-vmm|gunyah|verbs|observed)\b/;
+const SOURCE = /^(host-and-vmm|gunyah|ffa|verbs|observed)\b/;
 
 /** The systems that a scenario states an expectation for. */
 function systemsExpectedIn({ steps, finally: final }: Scenario): string[] {

@@ -250,15 +250,18 @@ test.each<[text: string, message: string]>([
   [`systems: [pkmv]\n${DONE}`, 'bad.yaml:1:11: unknown system "pkmv" (did you mean "pkvm"?)'],
   [
     `systems: [xen]\n${DONE}`,
-    'bad.yaml:1:11: unknown system "xen": there are pkvm, pkvm-android, gunyah, gunyah-linux-pinned, gunyah-linux-memfd, gunyah-linux-share, kvm-gmem, kvm-gmem-shared',
+    'bad.yaml:1:11: unknown system "xen": there are pkvm, pkvm-android, gunyah, gunyah-linux-pinned, gunyah-linux-memfd, gunyah-linux-share, kvm-gmem, kvm-gmem-shared, pkvm-ffa, pkvm-ffa-pas, ffa, ffa-pas',
   ],
   [`${DONE}cell: ent\n`, 'bad.yaml:7:7: cell: no step has the id "ent" (did you mean "end"?)'],
   // Participants.
   [
     `participants: { vmm: { role: vm } }\n${DONE}`,
-    'bad.yaml:1:30: role: "vm" is none of vmm, guest, process, device (did you mean "vmm"?)',
+    'bad.yaml:1:30: role: "vm" is none of vmm, guest, process, device, partition (did you mean "vmm"?)',
   ],
-  [`participants: { vmm: {} }\n${DONE}`, 'bad.yaml:1:22: participant "vmm" needs "role": vmm, guest, process, device'],
+  [
+    `participants: { vmm: {} }\n${DONE}`,
+    'bad.yaml:1:22: participant "vmm" needs "role": vmm, guest, process, device, partition',
+  ],
   [`participants: { host: { role: vmm } }\n${DONE}`, 'bad.yaml:1:17: "host" has a meaning of its own'],
   [
     `participants: { 9: { role: vmm } }\n${DONE}`,
@@ -291,6 +294,18 @@ test.each<[text: string, message: string]>([
   [
     "scenario: x\npages: { a: { of: guest, count: 0 } }\nsteps: [{ kill: vmm }]",
     "bad.yaml:2:33: count: 0 is no whole number from 1 to 4096",
+  ],
+  [
+    "scenario: x\npages: { a: { of: guest, count: 2, ipa: 0xfffffffffffff000 } }\nsteps: [{ kill: vmm }]",
+    'bad.yaml:2:41: ipa: "a" ends beyond 64 address bits',
+  ],
+  [
+    "scenario: x\npages: { a: { of: guest, count: 99 } }\nsteps: [{ access: 'a[0..98]', by: guest }]",
+    'bad.yaml:3:19: "a[0..98]" is longer than 64 pages',
+  ],
+  [
+    "scenario: x\npages: { a: { of: guest } }\nsteps: [{ access: a, by: hypervisor }]",
+    'bad.yaml:3:26: "hypervisor" is a hypervisor, and here only vmm, process, kernel, guest, partition or device can stand',
   ],
   [
     "scenario: x\npages: { a: { of: guest, content: 0x1ffffffffffffffff } }\nsteps: [{ kill: vmm }]",
@@ -361,8 +376,11 @@ test.each<[text: string, message: string]>([
     "{ share: secret, from: guest, to: [host, gest] }",
     'bad.yaml:6:46: unknown participant "gest" (did you mean "guest"?)',
   ),
-  LINE_6("{ kill: kernel }", 'bad.yaml:6:13: "kernel" is a kernel, and here only vmm, process or guest can stand'),
-  LINE_6("{ teardown: vmm }", 'bad.yaml:6:17: "vmm" is a vmm, and here only guest can stand'),
+  LINE_6(
+    "{ kill: kernel }",
+    'bad.yaml:6:13: "kernel" is a kernel, and here only vmm, process, guest or partition can stand',
+  ),
+  LINE_6("{ teardown: vmm }", 'bad.yaml:6:17: "vmm" is a vmm, and here only guest or partition can stand'),
   LINE_6(
     "{ call: process_vm_raedv, by: vmm }",
     'bad.yaml:6:13: unknown call "process_vm_raedv" (did you mean "process_vm_readv"?)',
@@ -456,6 +474,27 @@ test("nesting has a limit", () => {
   for (const opening of ["[", "{a: ", "- ", "? "]) {
     expect(refusalOf(opening.repeat(20_000))).toMatch(/^bad\.yaml:1:\d+: is nested too deeply$/);
   }
+});
+
+test("a short file does not stand for an endless run", () => {
+  const guests = Array.from({ length: 13 }, (_, i) => `g${i}: { role: guest }`).join(", ");
+  const pages = (count: number) => `a: { of: guest, count: ${count} }`;
+  const runs = (lines: number) => Array(lines).fill("  - { access: 'a[0..63]', by: guest }").join("\n");
+  const calls = (lines: number) => Array(lines).fill("  - { call: read, by: vmm, pages: a }").join("\n");
+
+  expect(refusalOf(`participants: { v: { role: vmm }, ${guests} }\nscenario: x\nsteps: [{ kill: v }]`)).toMatch(
+    /^bad\.yaml:1:\d+: a scenario has at most 12 guests$/,
+  );
+  expect(refusalOf(`scenario: x\npages: { ${pages(4096)}, b: { of: guest } }\nsteps: [{ kill: vmm }]`)).toBe(
+    "bad.yaml:2:41: a scenario has at most 4096 pages",
+  );
+  expect(refusalOf(`scenario: x\npages: { ${pages(64)} }\nsteps:\n${runs(16)}\n`)).toBe("accepted");
+  expect(refusalOf(`scenario: x\npages: { ${pages(64)} }\nsteps:\n${runs(17)}\n`)).toBe(
+    "bad.yaml:20:5: a scenario has at most 1024 steps",
+  );
+  expect(refusalOf(`scenario: x\npages: { ${pages(4096)} }\nsteps:\n${calls(9)}\n`)).toBe(
+    "bad.yaml:12:5: the steps name more than 32768 pages",
+  );
 });
 
 test("aliases may repeat, but not explode", () => {

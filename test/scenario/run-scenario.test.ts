@@ -2,11 +2,14 @@
 
 import { expect, test } from "vitest";
 import type { Mark } from "../../src/consequences/evidence.js";
+import { MachineLimit } from "../../src/consequences/machine-limit.js";
 import { stepResult } from "../../src/consequences/result.js";
 import { cellText } from "../../src/scenario/cell-text.js";
 import type { Fate } from "../../src/scenario/observer.js";
 import { readScenario } from "../../src/scenario/read-scenario.js";
 import { type RunReport, runScenario } from "../../src/scenario/run-scenario.js";
+import { ScenarioError } from "../../src/scenario/scenario-error.js";
+import type { World } from "../../src/scenario/system.js";
 import { toySystem } from "./toy-system.js";
 
 const HEAD = `scenario: toy
@@ -139,6 +142,25 @@ test("who is dead does not act", async () => {
     ["not run", "guest is dead"],
     ["ok", null],
   ]);
+});
+
+/** A machine that is full, and says so when a step asks for more. */
+const FULL: World = {
+  perform: () => {
+    throw new MachineLimit("out of memory");
+  },
+  ...{ guestView: () => null, hostView: () => null, isShared: () => false, deaths: () => [] },
+};
+
+test.each([
+  ["when the world is made", () => Promise.reject(new MachineLimit("out of memory")), "run.yaml: full: out of memory"],
+  ["in a step", () => Promise.resolve(FULL), "run.yaml:3: full: out of memory"],
+])("what a machine has no room for is the scenario's mistake: %s", async (_, create, message) => {
+  const scenario = readScenario("scenario: x\nsteps:\n  - { kill: vmm }\n", "run.yaml");
+  const system = { name: "full", title: "", about: "", lacks: new Map(), create };
+  const error: unknown = await runScenario(scenario, system).catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(ScenarioError);
+  expect(error).toMatchObject({ message });
 });
 
 test("a step that is for other systems is left out, and its cell is empty", async () => {

@@ -19,6 +19,7 @@ import { CALL_RULES, callAnswer, GUEST_CALLS, type GuestCall } from "./guest-cal
 import { HypVm, type GuestFault, type KernelPages, type VmRequest } from "./hyp-vm.js";
 import { MEMSLOT_ROWS, type SlotRequest } from "./memslots.js";
 import { ProtectedAbort } from "./protected-abort.js";
+import { isRunResult, MAX_RESUMES, runReturned } from "./run-ioctl.js";
 import { SharedAbort } from "./shared-abort.js";
 import { destroyVm } from "./teardown.js";
 import { KvmVm } from "./vm.js";
@@ -34,9 +35,6 @@ interface Exit extends GuestFault {
 
 /** One go at what a vCPU wants to do: it ends, or leaves the guest with a fault. */
 type Attempt = { readonly done: StepResult } | { readonly exit: Exit };
-
-/** After so many equal faults in a row that KVM took for handled, the guest makes no progress. */
-const MAX_RESUMES = 8;
 
 const RULES = {
   ignores: hostRule(
@@ -179,10 +177,7 @@ export class KvmDriver implements VmDriver {
     vm.hyp.ensureCreated();
     vm.hyp.load(vcpu);
     const result = this.#whileLoaded(vm, vcpu, attempt);
-    if (!result.result.startsWith("KVM_RUN")) return result;
-    this.#log.saw("vmm", () => runWords(result.result));
-    // An exit reason is the VMM's to handle: it goes on.
-    if (result.result.startsWith("KVM_RUN E")) this.#host.runReturned(vm.vmm, result.result);
+    if (isRunResult(result.result)) runReturned(this.#host, vm.vmm, result.result);
     return result;
   }
 
@@ -237,7 +232,7 @@ export class KvmDriver implements VmDriver {
     const ipa = exit.ipa & ~this.#pageMask;
     const errno = vm.isProtected
       ? this.#protected.handle(vm, vcpu, ipa, page, exit)
-      : this.#shared.handle(vm, vcpu, ipa, page, exit.kind, exit.fault === "permission");
+      : this.#shared.handle(vm, { vcpu, ipa, page, kind: exit.kind, onPermission: exit.fault === "permission" });
     return errno === null ? null : stepResult(`KVM_RUN ${errno}`);
   }
 
@@ -322,6 +317,7 @@ const FAULT_KINDS: Readonly<Record<Fault["kind"], GuestAbort["fault"]>> = {
   address_size: "translation",
   external_abort: "external",
   alignment: "other",
+  granule_protection: "other",
 };
 
 function exitOf({ ipa, kind }: Touch, { esr, hpfar, kind: fault }: Fault): Exit {
@@ -331,11 +327,4 @@ function exitOf({ ipa, kind }: Touch, { esr, hpfar, kind: fault }: Fault): Exit 
 /** ESR and HPFAR of a write that meets no translation at level 3. */
 function writeFaultAt(ipa: bigint): GuestFault {
   return { esr: 0x9200_0047n, hpfar: (ipa >> 12n) << 4n, far: ipa };
-}
-
-function runWords(result: string): string {
-  const [, what = ""] = result.split(" ");
-  return what === "MMIO"
-    ? "KVM_RUN returns 0, exit_reason 6 (KVM_EXIT_MMIO)"
-    : `KVM_RUN returns -1, errno ${what}, exit_reason 0 (KVM_EXIT_UNKNOWN)`;
 }

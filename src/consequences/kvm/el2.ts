@@ -78,7 +78,9 @@ export class El2 {
     const access: MemoryAccess = { stage2, ipa: address, kind: KINDS[kind], el, bytes: size, value };
     const [answer] = this.machine.accessBatch([access]) as [AccessAnswer];
     this.log.access(this.machine, access, answer);
-    if (answer.fault !== null) this.log.syndrome("ESR_EL2", answer.fault.esr);
+    const { fault } = answer;
+    // EL2 hears nothing of a granule protection fault.
+    if (fault !== null && fault.kind !== "granule_protection") this.log.syndrome("ESR_EL2", fault.esr);
     return answer;
   }
 }

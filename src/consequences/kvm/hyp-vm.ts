@@ -10,7 +10,7 @@ import type { El2 } from "./el2.js";
 
 const INIT = "arch/arm64/kvm/pkvm.c:pkvm_init_host_vm";
 
-export const CREATION_RULES = {
+const CREATION_RULES = {
   taint: hostRule("kvm.create-vm.taint", "a protected VM taints the host kernel (U): experimental", "2.1", "M", INIT),
   full: observedRule("kvm.create-vm.full", "no VM handle is free: KVM_CREATE_VM gives ENOMEM", "4", INIT),
   firstRun: hostRule(

@@ -15,9 +15,7 @@ import { GmemFile } from "./gmem-file.js";
 import { FAULT_ANSWERS, SLOT_ANSWERS, type FaultVerdict } from "./plain-answers.js";
 import { PlainVm, type PlainSlot } from "./plain-vm.js";
 import { reportBadPage } from "./protected-abort.js";
-
-/** So often a guest may fault at one place before it makes no progress. */
-const MAX_RESUMES = 8;
+import { isRunResult, MAX_RESUMES, runReturned } from "./run-ioctl.js";
 
 /** ESR_EL2.ISV, and SAS for eight bytes: what hardware says of a guest's plain load or store. */
 const PLAIN_ACCESS = (1n << 24n) | (3n << 22n);
@@ -163,14 +161,13 @@ export class PlainKvmDriver implements VmDriver {
   }
 
   #ended(vm: PlainVm, { kind, ipa }: Touch, result: string): StepResult {
-    if (!result.startsWith("KVM_RUN")) {
-      this.#log.saw("guest", () => `${result.replace(/^guest /, "")} on its ${kind} at ${hex(ipa)}`);
-      return stepResult(result);
-    }
-    this.#log.saw("vmm", () => runWords(result, ipa & ~this.#pageMask, this.#kvm.machine.pageSize));
-    // An exit reason is the VMM's to handle: it goes on.
-    if (result.startsWith("KVM_RUN E")) this.#host.runReturned(vm.vmm, result);
+    if (isRunResult(result)) runReturned(this.#host, vm.vmm, result, () => this.#memoryFaultAt(ipa));
+    else this.#log.saw("guest", () => `${result.replace(/^guest /, "")} on its ${kind} at ${hex(ipa)}`);
     return stepResult(result);
+  }
+
+  #memoryFaultAt(ipa: bigint): string {
+    return `gpa ${hex(ipa & ~this.#pageMask)}, size ${hex(this.#kvm.machine.pageSize)}, flags 0`;
   }
 
   get #pageMask(): bigint {
@@ -271,12 +268,4 @@ export class PlainKvmDriver implements VmDriver {
 function gmemBehind(page: HostPage | null): PlainSlot["gmem"] {
   const file = page?.file ?? null;
   return file !== null && file.guestMemory instanceof GmemFile ? { file: file.guestMemory, page: file } : null;
-}
-
-function runWords(result: string, gpa: bigint, size: number): string {
-  const [, what = "", reason] = result.split(" ");
-  if (what === "MMIO") return "KVM_RUN returns 0, exit_reason 6 (KVM_EXIT_MMIO)";
-  const where = `gpa ${hex(gpa)}, size ${hex(size)}, flags 0`;
-  const exit = reason === undefined ? "0 (KVM_EXIT_UNKNOWN)" : `39 (KVM_EXIT_MEMORY_FAULT), ${where}`;
-  return `KVM_RUN returns -1, errno ${what}, exit_reason ${exit}`;
 }

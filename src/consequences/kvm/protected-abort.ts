@@ -66,7 +66,7 @@ export const PIN_ROWS: readonly Row<PinCase, MapResult | "go on">[] = [
 ];
 
 /** What EL2 answered where KVM has a record of the guest's page already. */
-export const POISON_ROWS: readonly Row<number, MapResult>[] = [
+const POISON_ROWS: readonly Row<number, MapResult>[] = [
   {
     rule: hostRule(
       "kvm.map.raced",
@@ -99,7 +99,7 @@ interface DonateCase {
 }
 
 /** What the donation's errno means for KVM_RUN. */
-export const DONATE_ROWS: readonly Row<DonateCase, MapResult>[] = [
+const DONATE_ROWS: readonly Row<DonateCase, MapResult>[] = [
   {
     rule: hostRule("kvm.donate.done", "the page is the guest's, with what the VMM put into it", "2.5", "M", MAP),
     when: ({ errno }) => errno === null,

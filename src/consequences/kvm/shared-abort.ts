@@ -79,6 +79,18 @@ const FOLLOWS = hostRule(
   "arch/arm64/kvm/mmu.c:kvm_unmap_gfn_range",
 );
 
+/** A fault of a normal VM. */
+export interface SharedFault {
+  readonly vcpu: number;
+  /** Guest physical address in bytes, page aligned. */
+  readonly ipa: bigint;
+  /** Null where the VMM has nothing mapped. */
+  readonly page: HostPage | null;
+  readonly kind: "load" | "store" | "fetch";
+  /** The guest has the page, with fewer rights. */
+  readonly onPermission: boolean;
+}
+
 export class SharedAbort {
   readonly #host: LinuxHost;
   readonly #log: EvidenceLog;
@@ -88,15 +100,8 @@ export class SharedAbort {
     this.#log = host.log;
   }
 
-  /** user_mem_abort; the faulting vCPU is loaded. `page`: null where the VMM has nothing mapped. */
-  handle(
-    vm: KvmVm,
-    vcpu: number,
-    ipa: bigint,
-    page: HostPage | null,
-    kind: "load" | "store" | "fetch",
-    isPermissionFault: boolean,
-  ): MapResult {
+  /** user_mem_abort; the faulting vCPU is loaded. */
+  handle(vm: KvmVm, { vcpu, ipa, page, kind, onPermission }: SharedFault): MapResult {
     vm.hyp.topUpMemcache(vcpu);
     const found: Pinned = page === null ? { errno: "EFAULT" } : this.#host.faultIn(page, kind === "store");
     const verdict = decide(FIND_ROWS, found.errno, this.#log);
@@ -104,7 +109,7 @@ export class SharedAbort {
     if (found.errno !== null || page === null) return verdict === "go on" ? null : verdict;
     const prot = rightsOf(page, kind);
     const isMapped = vm.mappings.has(ipa);
-    if (isMapped && !isPermissionFault) {
+    if (isMapped && !onPermission) {
       this.#log.rule(RACED);
       return null;
     }

@@ -9,7 +9,7 @@ import type { KvmVm, Mapping } from "./vm.js";
 
 const DESTROY = "arch/arm64/kvm/pkvm.c:pkvm_pgtable_stage2_destroy_range";
 
-export const TEARDOWN_RULES = {
+const TEARDOWN_RULES = {
   start: observedRule("kvm.teardown.start", "the VM is dying: no vCPU of it can be loaded any more", "5", DESTROY),
   reclaim: observedRule(
     "kvm.teardown.reclaim",

@@ -7,6 +7,8 @@ export interface SystemRow {
   readonly title: string;
   /** Loads the system's code: what is not asked for stays on disk. */
   readonly load: () => Promise<System>;
+  /** It has participants of the role `partition`. Default: false. */
+  readonly hasPartitions?: boolean;
 }
 
 /** In the order of the matrix's columns. */
@@ -43,10 +45,37 @@ export const SYSTEMS: readonly SystemRow[] = [
     title: "KVM, guest_memfd shared",
     load: async () => (await import("./kvm-gmem/index.js")).kvmGmemShared,
   },
+  {
+    name: "pkvm-ffa",
+    title: "pKVM, FF-A lend, open",
+    load: async () => (await import("./pkvm-ffa/index.js")).pkvmFfa,
+  },
+  {
+    name: "pkvm-ffa-pas",
+    title: "pKVM, FF-A lend, PAS",
+    load: async () => (await import("./pkvm-ffa/index.js")).pkvmFfaPas,
+  },
+  {
+    name: "ffa",
+    title: "FF-A, Hafnium",
+    load: async () => (await import("./ffa/index.js")).ffa,
+    hasPartitions: true,
+  },
+  {
+    name: "ffa-pas",
+    title: "FF-A, Hafnium, protected spaces",
+    load: async () => (await import("./ffa/index.js")).ffaPas,
+    hasPartitions: true,
+  },
 ];
 
 /** Names that scenarios may use. */
 export const SYSTEM_NAMES: readonly string[] = SYSTEMS.map(({ name }) => name);
+
+/** Whether participants of the role `partition` can take part. */
+export function hasPartitions(name: string): boolean {
+  return SYSTEMS.find((row) => row.name === name)?.hasPartitions === true;
+}
 
 /** The system of that name, null if there is none. */
 export async function loadSystem(name: string): Promise<System | null> {

@@ -74,7 +74,7 @@ export abstract class HlosWorld<G extends HlosVm> extends LinuxWorld<G> {
 
   /** The guest of that name; null for any other participant. */
   protected guestNamed(name: string): G | null {
-    return this.participants.get(name)?.role === "guest" ? this.guest(name) : null;
+    return this.isGuest(name) ? this.guest(name) : null;
   }
 
   protected get pageSize(): bigint {

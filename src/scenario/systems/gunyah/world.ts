@@ -173,7 +173,7 @@ export class GunyahWorld extends HlosWorld<GunyahGuest> {
   #regionsOf(from: string, pages: readonly PlacedPage[]): SglEntry[] | StepResult {
     const regions: SglEntry[] = [];
     for (const page of pages) {
-      const guest = this.participants.get(from)?.role === "guest" ? this.guest(from) : null;
+      const guest = this.guestNamed(from);
       const ipa = guest === null ? this.#parcels.pin(page) : this.addressIn(guest, page);
       if (ipa === null) return noSuchVerb(`${page.name} has no frame`);
       if (typeof ipa === "string") return stepResult(ipa);

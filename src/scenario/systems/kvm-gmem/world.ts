@@ -43,7 +43,7 @@ export class PlainKvmWorld extends LinuxWorld<PlainVm> {
     this.#driver = parts.driver;
     this.#allocator = parts.allocator;
     this.#raw = new RawOperations(parts.kvm, {
-      handleOf: (name) => (this.participants.get(name)?.role === "guest" ? this.guest(name).handle : null),
+      handleOf: (name) => (this.isGuest(name) ? this.guest(name).handle : null),
       hasPage: (page) => this.hasPage(page),
       frameOf: (page) => this.frameOf(this.page(page)),
       ipaOf: (page) => this.page(page).guest?.ipa ?? null,
@@ -67,7 +67,7 @@ export class PlainKvmWorld extends LinuxWorld<PlainVm> {
   protected override filePage(declaration: PageDeclaration, index: number, backing: Backing): FilePage | null {
     const isGmem = backing === "guest_memfd" || backing === "guest_memfd-shared";
     // A file belongs to a VM; memory of other processes is what the host's model makes of it.
-    if (!isGmem || this.participants.get(declaration.of)?.role !== "guest") return null;
+    if (!isGmem || !this.isGuest(declaration.of)) return null;
     const file = this.#files.get(declaration) ?? this.#createFile(declaration, backing === "guest_memfd-shared");
     return file.pages[index] ?? null;
   }
@@ -129,8 +129,7 @@ export class PlainKvmWorld extends LinuxWorld<PlainVm> {
   }
 
   #walk({ of, ipa, page }: ActionOf<"walk">): StepResult {
-    if (this.participants.get(of)?.role !== "guest")
-      return noSuchVerb("the host has no stage 2: its addresses are physical");
+    if (!this.isGuest(of)) return noSuchVerb("the host has no stage 2: its addresses are physical");
     const asked = typeof ipa === "string" ? this.#raw.saved(ipa) : ipa;
     const address = asked ?? (page === null ? null : (this.page(page).guest?.ipa ?? null));
     if (address === null) return noSuchVerb("the page has no address there");

@@ -122,8 +122,13 @@ export abstract class LinuxWorld<G> implements World {
   #actor(action: Action): Process | "kernel" {
     const name = actorOf(action);
     const participant = this.participants.get(name);
-    if (participant?.role === "guest") return this.process(participant.vmm);
+    if (participant?.role === "guest") return this.callerOf(participant);
     return this.#processes.get(name) ?? "kernel";
+  }
+
+  /** In whose context a guest runs: its VMM's. */
+  protected callerOf({ vmm }: GuestParticipant): Process | "kernel" {
+    return this.process(vmm);
   }
 
   #perform(action: Action): StepResult {
@@ -209,6 +214,10 @@ export abstract class LinuxWorld<G> implements World {
 
   deaths(): readonly string[] {
     return this.host.deaths;
+  }
+
+  protected isGuest(name: string): boolean {
+    return this.participants.get(name)?.role === "guest";
   }
 
   protected hasPage({ name, index }: PageRef): boolean {

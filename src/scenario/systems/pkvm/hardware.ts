@@ -15,6 +15,16 @@ import { panicSentence } from "../../../machine/reasons.js";
 /** SPSR_EL2.M of the interrupted context: EL0t, or EL1h. */
 const SPSR_MODE = { 0: 0n, 1: 5n } as const;
 
+/** The exception class of an abort from the same level is one above that from a lower level. */
+const SAME_LEVEL = 1n << 26n;
+
+const GRANULE_FAULT = hostRule(
+  "pkvm.granule-fault",
+  "the CPU itself stops the access: EL1 takes the fault with FSC 0x28 and without S1PTW, EL2 has no part in it",
+  "8.2",
+  "S",
+);
+
 const DMA_RULES = {
   unprotected: hostRule(
     "pkvm.dma.unprotected",
@@ -58,12 +68,21 @@ export class PkvmHardware implements Hardware {
     for (;;) {
       const { fault, value } = this.#el2.touch("host", { ...access, ipa: access.pa });
       if (fault === null) return { kind: "done", value: value ?? 0n };
+      if (fault.kind === "granule_protection") return this.#granuleFault(access, fault.esr);
       const answer = this.#abort(access, fault);
       if (answer === "retry") continue;
       if (answer !== "spurious") return answer;
       // Nothing changes from one try to the next: the second spurious fault is like all that follow.
       if (++spurious === 2) return this.#spins();
     }
+  }
+
+  /** No fault of a translation: EL1 takes it, EL2 hears nothing (host-and-vmm 8.2). */
+  #granuleFault({ el, va }: CpuAccess, esr: bigint): CpuAnswer {
+    this.#log.rule(GRANULE_FAULT);
+    const taken = el === 0 ? esr : esr + SAME_LEVEL;
+    this.#log.syndrome("ESR_EL1", taken);
+    return { kind: "abort", esr: taken, far: va };
   }
 
   /** handle_host_mem_abort, and what the CPU does next. */

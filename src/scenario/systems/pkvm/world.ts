@@ -50,7 +50,7 @@ export class PkvmWorld extends LinuxWorld<KvmVm> {
     this.#allocator = parts.allocator;
     this.#features = el2Features(parts.el2.machine.config);
     this.#raw = new RawOperations(parts.el2, {
-      handleOf: (name) => (this.participants.get(name)?.role === "guest" ? this.guest(name).hyp.handle : null),
+      handleOf: (name) => (this.isGuest(name) ? this.guest(name).hyp.handle : null),
       hasPage: (page) => this.hasPage(page),
       frameOf: (page) => this.frameOf(this.page(page)),
       ipaOf: (page) => this.page(page).guest?.ipa ?? null,
@@ -143,10 +143,10 @@ export class PkvmWorld extends LinuxWorld<KvmVm> {
   #donate(page: PlacedPage, { from, to }: ActionOf<"donate">): StepResult {
     if (to === "hypervisor") return this.#applyTo(page, "host_donate_hyp");
     if (from === "hypervisor" && to === "kernel") return this.#applyTo(page, "hyp_donate_host");
-    if (this.participants.get(to)?.role !== "guest") {
+    if (!this.isGuest(to)) {
       return noSuchVerb(`pages are donated to guests or to the hypervisor, not to ${to}`);
     }
-    if (this.participants.get(from)?.role === "guest") return noSuchVerb("a guest shares pages, it donates none");
+    if (this.isGuest(from)) return noSuchVerb("a guest shares pages, it donates none");
     const vm = this.guest(to);
     if (!this.isAlive(vm)) return stepResult("not run");
     if (!vm.isProtected) return noSuchVerb("the host shares pages with a VM that is not protected, it donates none");
@@ -186,10 +186,10 @@ export class PkvmWorld extends LinuxWorld<KvmVm> {
   }
 
   #share(page: PlacedPage, { from, to }: ActionOf<"share">): StepResult {
-    if (this.participants.get(from)?.role === "guest") return this.#guestCall(page, from, "share");
+    if (this.isGuest(from)) return this.#guestCall(page, from, "share");
     if (to.includes("hypervisor")) return this.#applyTo(page, "host_share_hyp");
     const [name = ""] = to;
-    if (to.length !== 1 || this.participants.get(name)?.role !== "guest") {
+    if (to.length !== 1 || !this.isGuest(name)) {
       return noSuchVerb("a page is shared with one guest");
     }
     const vm = this.guest(name);
@@ -199,7 +199,7 @@ export class PkvmWorld extends LinuxWorld<KvmVm> {
   }
 
   #reclaim(page: PlacedPage, { by, force }: ActionOf<"reclaim">): StepResult {
-    if (this.participants.get(by)?.role === "guest") return this.#guestCall(page, by, "unshare");
+    if (this.isGuest(by)) return this.#guestCall(page, by, "unshare");
     if (force) return this.#forceReclaim(page);
     if (page.guest === null) return this.#applyTo(page, "host_unshare_hyp");
     const vm = this.guest(page.guest.name);
@@ -208,7 +208,7 @@ export class PkvmWorld extends LinuxWorld<KvmVm> {
   }
 
   #relinquish(page: PlacedPage, { by }: ActionOf<"relinquish">): StepResult {
-    if (this.participants.get(by)?.role !== "guest") return noSuchVerb("only a guest gives pages back");
+    if (!this.isGuest(by)) return noSuchVerb("only a guest gives pages back");
     return this.#guestCall(page, by, "relinquish");
   }
 
@@ -252,7 +252,7 @@ export class PkvmWorld extends LinuxWorld<KvmVm> {
   }
 
   #walk({ of, ipa, page }: ActionOf<"walk">): StepResult {
-    const stage2 = this.participants.get(of)?.role === "guest" ? this.guest(of).hyp.handle : "host";
+    const stage2 = this.isGuest(of) ? this.guest(of).hyp.handle : "host";
     const placed = page === null ? null : this.page(page);
     const asked = typeof ipa === "string" ? this.#raw.saved(ipa) : ipa;
     const address = asked ?? (stage2 === "host" ? placed && this.frameOf(placed) : placed?.guest?.ipa) ?? null;
