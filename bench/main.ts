@@ -2,6 +2,8 @@
 
 import { Command, InvalidArgumentError } from "commander";
 import { CTwin } from "./c/process.js";
+import { measureFfa } from "./ffa.js";
+import { ffaWorkloads } from "./ffa-definitions.js";
 import { Freehold } from "./freehold.js";
 import { measureGunyah } from "./gunyah.js";
 import { gunyahWorkloads } from "./gunyah-definitions.js";
@@ -57,6 +59,13 @@ const measurements: readonly Measurement[] = [
       return [await measureGunyah(workload, { seconds, repeats: rounds })];
     },
   })),
+  ...ffaWorkloads.map((workload) => ({
+    ids: [workload.id],
+    family: "ffa",
+    run: async (_: readonly Variant[], { seconds, rounds }: Options) => {
+      return [await measureFfa(workload, { seconds, repeats: rounds })];
+    },
+  })),
   ...traces.map((trace) => ({
     ids: [trace.id, `${trace.id}-growth`],
     run: (_: readonly Variant[], { megabytes, rounds }: Options) => measureReplay(trace, megabytes * 1e6, rounds),
@@ -73,7 +82,7 @@ async function main(): Promise<void> {
     .description("Measures the workloads beside plain C and plain JavaScript in one interleaved run.")
     .argument(
       "[id...]",
-      "what to measure, for example W1n T1-tracefs; a family by its beginning (T1) or name (walk, gunyah); all if left out",
+      "what to measure, for example W1n T1-tracefs; a family by its beginning (T1) or name (walk, gunyah, ffa); all if left out",
     )
     .option(
       "--json",
