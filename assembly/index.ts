@@ -11,15 +11,16 @@ import { lookUpLeaves } from "./batch/dump";
 import { dumpWindow as reserveDumpWindow } from "./batch/dump";
 import { runBatch as run } from "./batch/execute";
 import { reserveTranslationLines, translateAll, translateChain, translateEach } from "./batch/translate";
-import { ensureFrame, frameOf } from "./memory/dram";
+import { ensureFrame, frameIndexEnd, frameOf } from "./memory/dram";
+import { hashBlocks } from "./memory/blocks";
 import { heapTop, reserve } from "./memory/heap";
-import { pageOf } from "./memory/regions";
+import { pageOf, vmemmap } from "./memory/regions";
 import { refcount } from "./memory/vmemmap";
 import { limitReached, panicked } from "./memory/verdict";
 import { vmSummaryAt } from "./systems/kvm/vm";
 import { findVcpu, findVm, maxVms, vcpuSummary, vmAt, vmSummary } from "./systems/pkvm/vm";
 
-export { beginRestore, configWindow, finishRestore, snapshotBase, snapshotSize } from "./batch/machine";
+export { beginPatch, beginRestore, configWindow, finishRestore, snapshotBase, snapshotSize } from "./batch/machine";
 export { explainAccess } from "./batch/access";
 export {
   walkDigest,
@@ -83,6 +84,9 @@ export {
   tracefsStart,
   tracefsStopAt,
 } from "./text/tracefs";
+export { clearCards, reserveCards } from "./memory/cards";
+export { reserveChunks as reserveEffects } from "./memory/journal";
+export { tapeClear, tapeEntries, tapeOpen } from "./text/tape";
 export {
   traceBegin,
   traceDefineKey,
@@ -132,6 +136,20 @@ export function machineCreate(): i32 {
   reserveDumpWindow();
   reserveTranslationLines();
   return createMachine();
+}
+
+/** Hashes of the blocks of linear memory from `from` up to `end` (abi/blocks.ts), 8 bytes each, to the dump window. */
+export function hashState(from: usize, end: usize): void {
+  hashBlocks(from, end, reserveDumpWindow());
+}
+
+/** The arrays over all of DRAM, in which `reserveCards` takes notes: from here to `denseEnd`. */
+export function denseStart(): usize {
+  return vmemmap;
+}
+
+export function denseEnd(): usize {
+  return frameIndexEnd();
 }
 
 /** Back to the state after machineCreate. */

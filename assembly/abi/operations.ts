@@ -72,6 +72,10 @@ export const REFILL_MEMCACHE: i32 = 41; //          (vm, vcpu)
 export const HOST_MEMCACHE_PUSH: i32 = 42; //       (vm, vcpu) pfn, onto the host's list of that vCPU
 export const HOST_MEMCACHE_PUSH_LOADED: i32 = 43; // pfn, onto the list of the loaded vCPU; nothing if none is loaded
 
+// What the steps of a capture imply, on a machine rebuilt from one; not hypercalls.
+export const REPLAYED_SET_MEMCACHE: i32 = 44; //    table pages that the vCPUs have from now on: 0 or plenty
+export const REPLAYED_DROP_VM: i32 = 45; //         (vm) its handle was given out again: the table goes
+
 // The page-table library alone (hyp/pgtable.c), on a machine made for it.
 export const PT_MAP: i32 = 48; //                   addr, size, phys (bytes), prot; vcpu field: walk flags, bit 31 = no memcache
 export const PT_UNMAP: i32 = 49; //                 addr, size

@@ -71,6 +71,7 @@ export const STOP_DIVERGED: i32 = 2; //  the operation just run differs from its
 export const STOP_RESET: i32 = 3; //     a reset line; the machine is the reader's to reset
 export const STOP_OPERATION: i32 = 4; // an operation was parsed and not run (single steps only)
 export const STOP_LIMIT: i32 = 5; //     a limit of the simulator (STATUS_LIMIT)
+export const STOP_TAPE: i32 = 6; //      the tape wants to be read
 
 // What is wrong with a line.
 export const REFUSED_OBJECT: i32 = 1; //     a line is one JSON object

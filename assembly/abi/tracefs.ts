@@ -12,6 +12,7 @@ export const TRACEFS_STEP: i32 = 3; //     one operation was run (single steps o
 export const TRACEFS_DONE: i32 = 4; //     the wanted number of operations, or the first divergence, is reached
 export const TRACEFS_PANICKED: i32 = 5; // the model panicked at an operation that the recording survived
 export const TRACEFS_LIMIT: i32 = 6; //    a limit of the simulator
+export const TRACEFS_TAPE: i32 = 7; //     the tape wants to be read
 
 // What is wrong with a line. The comment says what `subject` and `other` of the report hold.
 export const REFUSED_HEADER: i32 = 1; //     no `[CPU]<tab>seconds.microseconds: `

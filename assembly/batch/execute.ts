@@ -76,13 +76,14 @@ import {
   vcpuLoad,
   vcpuPut,
 } from "../systems/pkvm/lifecycle";
-import { isAndroid } from "../systems/pkvm/machine";
+import { isAndroid, isReplayed } from "../systems/pkvm/machine";
 import {
   hostForceReclaimPageGuest,
   hostReclaimPageGuest,
   reclaimDyingGuestPage,
   vcpuInPoisonFault,
 } from "../systems/pkvm/reclaim";
+import { replayedDropVm, replayedSetMemcache } from "../systems/pkvm/replayed";
 import { findVcpu, findVm, loadedVcpu, pushHostList, Vcpu, vcpuSummary } from "../systems/pkvm/vm";
 import { AS_UPSTREAM, dispatchAndroid } from "./android";
 import { dispatchFfa } from "./ffa";
@@ -361,6 +362,19 @@ function dispatchLifecycle(op: i32, rec: usize): i32 {
       const loaded = loadedVcpu();
       return loaded != null ? pushToHost(loaded, a(rec)) : 0;
     }
+    default:
+      return isReplayed ? dispatchReplayed(op, rec) : INVALID;
+  }
+}
+
+function dispatchReplayed(op: i32, rec: usize): i32 {
+  switch (op) {
+    case Op.REPLAYED_SET_MEMCACHE:
+      replayedSetMemcache(a(rec) as u32);
+      return 0;
+    case Op.REPLAYED_DROP_VM:
+      replayedDropVm(handle(rec));
+      return 0;
     default:
       return INVALID;
   }

@@ -20,10 +20,12 @@ import {
   KIND_REPLAYED,
   KIND_WALK,
 } from "../abi/config";
+import { BLOCK_SIZE } from "../abi/blocks";
 import { CREATE_GEOMETRY, CREATE_OK, CREATE_REGIONS, CREATE_TOO_LARGE, REGION_FRAMES } from "../abi/codes";
 import { iaBits, pageShift, setGeometry } from "../arch/geometry";
 import { attachTlb, tlbAddress } from "../arch/tlb";
 import { reserveFrames } from "../memory/dram";
+import { touchAll } from "../memory/cards";
 import { heapLeft, heapTop, reserve, setHeapTop } from "../memory/heap";
 import { forgetChunks } from "../memory/journal";
 import { addRegion, beginRegions, countPages, reserveVmemmap } from "../memory/regions";
@@ -43,7 +45,7 @@ import { createLoneTable } from "./lone-table";
 import { createWalkMachine, reserveWalkWindows } from "./walk-machine";
 
 const CONFIG_BYTES: usize = CONFIG_HEADER_SIZE + (HYP_MEMBLOCK_REGIONS + 1) * CONFIG_REGION_SIZE;
-// Preserved globals: 0 u32 panicked | 4 u32 limit | 8 u64 next guest frame of a replayed machine | 16 u32 TLB
+// Preserved globals: 0 u32 panicked | 4 u32 limit | 8 u64 next guest frame of a replayed machine | 16 u32 TLB | 20 u32 its vCPU
 const PRESERVED_BYTES: usize = 32;
 
 /** Where the caller writes the configuration record. */
@@ -72,8 +74,9 @@ export function configWindow(): usize {
 /** Builds the machine that the configuration window describes. CREATE_*; after an error there is no machine. */
 export function createMachine(): i32 {
   reserveWalkWindows();
-  if (base == 0) base = heapTop();
+  if (base == 0) base = (heapTop() + BLOCK_SIZE - 1) & ~(BLOCK_SIZE - 1);
   setHeapTop(base);
+  touchAll();
   forgetChunks();
   attachTlb(0);
   setVerdict(0, 0);
@@ -148,6 +151,16 @@ export function snapshotSize(): usize {
 export function beginRestore(bytes: usize): bool {
   setHeapTop(base);
   return reserve(bytes) != 0;
+}
+
+/**
+ * As `beginRestore`, but what is there stays: the caller writes only the blocks that differ. False if `bytes` do not fit.
+ */
+export function beginPatch(bytes: usize): bool {
+  const have = heapTop() - base;
+  if (bytes > have) return reserve(bytes - have) != 0;
+  setHeapTop(base + bytes);
+  return true;
 }
 
 /** After the bytes were copied back. */

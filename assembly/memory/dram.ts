@@ -3,6 +3,7 @@
 
 import { LIMIT_CONTENTS } from "../abi/codes";
 import { pageShift, pageSize, pfnToPa } from "../arch/geometry";
+import { touch } from "./cards";
 import { reserve, reserveFrame } from "./heap";
 import { recordWipe, recording } from "./journal";
 import { pageOf, pfnOf, vmemmap, vmemmapPages } from "./regions";
@@ -21,6 +22,11 @@ export function reserveFrames(): bool {
   freeList = reserve(16);
   overflow = reserve(pageSize as usize);
   return frames != 0 && freeList != 0 && overflow != 0;
+}
+
+/** One past the frame index, which follows the vmemmap: the end of the arrays over all of DRAM. */
+export function frameIndexEnd(): usize {
+  return frames + ((vmemmapPages as usize) << 2);
 }
 
 function slot(page: usize): usize {
@@ -50,6 +56,7 @@ function allocateFrame(page: usize): usize {
       return overflow;
     }
   }
+  touch(slot(page));
   store<u32>(slot(page), frame as u32);
   return frame;
 }
@@ -58,6 +65,7 @@ function allocateFrame(page: usize): usize {
 function releaseFrame(page: usize, frame: usize): void {
   store<u32>(frame, load<u32>(freeList));
   store<u32>(freeList, frame as u32);
+  touch(slot(page));
   store<u32>(slot(page), 0);
 }
 

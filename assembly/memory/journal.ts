@@ -28,6 +28,7 @@ import {
 } from "../abi/records";
 import { LIMIT_CONTENTS } from "../abi/codes";
 import { pfnToPa } from "../arch/geometry";
+import { touch } from "./cards";
 import { reserve } from "./heap";
 import { pfnOf } from "./regions";
 import { reachLimit } from "./verdict";
@@ -40,6 +41,21 @@ let watched: bool = false;
 
 let first: usize = 0;
 let chunk: usize = 0;
+/** First and last of the chunks that no machine's state holds, 0 if there are none. */
+let firstKept: usize = 0;
+let lastKept: usize = 0;
+
+/**
+ * Takes `count` chunks before a machine is made: as long as they suffice, recording leaves no trace in the machine's state.
+ * False if linear memory is used up.
+ */
+export function reserveChunks(count: i32): bool {
+  for (let i = 0; i < count; i++) if (!nextChunk()) return false;
+  firstKept = first;
+  lastKept = chunk;
+  startRecording(false);
+  return true;
+}
 
 /** Starts a batch: forgets the effects of the one before. */
 export function startRecording(on: bool): void {
@@ -54,10 +70,12 @@ export function recorded(): usize {
   return first != 0 && load<u32>(first, 4) != 0 ? first : 0;
 }
 
-/** A machine was made anew above the old chunks. */
+/** A machine is made anew, or another state of it, where chunks may have been. */
 export function forgetChunks(): void {
-  first = 0;
-  chunk = 0;
+  first = firstKept;
+  if (lastKept != 0) store<u32>(lastKept, 0);
+  for (let at = first; at != 0; at = load<u32>(at) as usize) store<u32>(at, 0, 4);
+  chunk = first;
   recording = false;
   observing = watched;
 }
@@ -111,6 +129,7 @@ export function record(kind: i32, level: i32, owner: u32, address: u64, before: 
 
 /** A page's word has changed from `before` to what it is now. */
 export function recordPage(page: usize, before: u64): void {
+  touch(page);
   record(EFFECT_PAGE, 0, 0, pfnToPa(pfnOf(page)), before, load<u64>(page), 0);
 }
 

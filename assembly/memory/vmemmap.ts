@@ -9,6 +9,7 @@
 // A page is named by the address of its word.
 
 import { NOPAGE, PANIC_HYP_PAGE_REF_DEC, PANIC_HYP_PAGE_REF_INC, SHARED_BORROWED } from "../abi/codes";
+import { touch } from "./cards";
 import { recordPage, recording } from "./journal";
 import { panic } from "./verdict";
 
@@ -57,6 +58,7 @@ export function refcount(page: usize): u32 {
 
 /** Sets the count outright: pools and tables, whose counts nobody watches. */
 export function setRefcount(page: usize, count: u32): void {
+  if (recording) touch(page);
   store<u16>(page, count as u16);
 }
 
@@ -82,7 +84,9 @@ export function decrementRefcount(page: usize): i32 {
 function changeRefcount(page: usize, count: u32): void {
   const before = recording ? load<u64>(page) : 0;
   store<u16>(page, count as u16);
-  if (recording && hypState(page) == SHARED_BORROWED) recordPage(page, before);
+  if (!recording) return;
+  touch(page);
+  if (hypState(page) == SHARED_BORROWED) recordPage(page, before);
 }
 
 export function order(page: usize): u32 {
@@ -90,6 +94,7 @@ export function order(page: usize): u32 {
 }
 
 export function setOrder(page: usize, value: u32): void {
+  if (recording) touch(page);
   store<u8>(page, value as u8, ORDER);
 }
 

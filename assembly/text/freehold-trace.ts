@@ -16,7 +16,6 @@ import {
 } from "../abi/records";
 import * as abi from "../abi/trace";
 import { pageShift } from "../arch/geometry";
-import { execute } from "../batch/execute";
 import { reserve } from "../memory/heap";
 import { guestStateOf, hostStateOf, hypStateOf } from "../systems/pkvm/queries";
 import { addName } from "./dictionary";
@@ -33,6 +32,7 @@ import {
 } from "./freehold-line";
 import * as json from "./json";
 import { SLACK, number } from "./scan";
+import { isTapeFull, noteOperation, run } from "./tape";
 
 const NEWLINE: i32 = 0x0a;
 const COMMA: i32 = 0x2c;
@@ -100,6 +100,7 @@ export function traceRun(from: usize, end: usize, operations: u32): i32 {
   let at = from;
   store<u32>(status, at as u32, abi.TRACE_NEXT);
   while (at < end && load<u32>(status, abi.TRACE_OPERATIONS) != last) {
+    if (isTapeFull) return abi.STOP_TAPE;
     let stop = readLine(at);
     if (stop == abi.STOP_OPERATION) stop = runOperation();
     if (stop != abi.STOP_END) return stop;
@@ -133,8 +134,12 @@ export function traceJudge(): i32 {
 
 function runOperation(): i32 {
   if ((seen & MC_PAGES) != 0) pushPages();
-  execute(record, result);
-  return traceJudge();
+  run(record, result);
+  const stop = traceJudge();
+  // A slot can be 0, a tape's field means "none" by that.
+  const field = stop == abi.STOP_DIVERGED ? load<i32>(status, abi.TRACE_SLOT) + 1 : 0;
+  noteOperation(load<u32>(status, abi.TRACE_LINES), field, load<u64>(status, abi.TRACE_EXPECTED));
+  return stop;
 }
 
 function count(field: i32): void {
@@ -228,7 +233,7 @@ function pushPages(): void {
   while (load<u8>(at) != CLOSE_BRACKET) {
     at = json.skipSpace(json.readInteger(at));
     store<u64>(push, number, operation.OPERATION_A);
-    execute(push, pushResult);
+    run(push, pushResult);
     if (load<u8>(at) == COMMA) at = json.skipSpace(at + 1);
   }
 }

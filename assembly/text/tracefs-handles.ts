@@ -1,9 +1,11 @@
 // VM handles that are given out again. Steps show neither the creation nor the destruction of a VM, so the table of a handle
 // is dropped when `__pkvm_reserve_vm` returns it, at the place among the steps that the time stamps say.
 
+import { REPLAYED_DROP_VM } from "../abi/operations";
 import { REFUSED_RESERVED } from "../abi/tracefs";
 import { reserve } from "../memory/heap";
 import { replayedDropVm } from "../systems/pkvm/replayed";
+import { notePreparation } from "./tape";
 import { currentLine, refuse } from "./tracefs-report";
 
 // A queue in the order of the lines: 0 u64 time | 8 u64 handle. Its places are used in a circle.
@@ -45,7 +47,9 @@ export function noteReserved(ret: u64, time: u64): bool {
 /** Drops the tables of the handles that were reserved before `time`, that of the step or snapshot that comes next. */
 export function dropReservedBefore(time: u64): void {
   while (nextTime < time) {
-    replayedDropVm(load<u64>(placeOf(head), 8) as u32);
+    const handle = load<u64>(placeOf(head), 8) as u32;
+    replayedDropVm(handle);
+    notePreparation(REPLAYED_DROP_VM, handle, 0);
     head++;
     nextTime = head == tail ? u64.MAX_VALUE : load<u64>(placeOf(head));
   }

@@ -12,8 +12,10 @@ import {
   TRACEFS_MACHINE,
   TRACEFS_REFUSED,
   TRACEFS_STEP,
+  TRACEFS_TAPE,
 } from "../abi/tracefs";
 import { startRecording } from "../memory/journal";
+import { isTapeFull } from "./tape";
 import { dropReservedBefore } from "./tracefs-handles";
 import { currentLine, refuse, report } from "./tracefs-report";
 import { endSeq, firstSeq, firstWaitingLine, isWaiting, leaveSlot, nextSeq, startRing, stepAt } from "./tracefs-ring";
@@ -128,6 +130,7 @@ function runLimit(ended: bool): u64 {
 
 function runSteps(limit: u64): i32 {
   while (nextSeq < limit) {
+    if (isTapeFull) return TRACEFS_TAPE;
     const step = stepAt(nextSeq);
     if (load<u8>(step, STEP_OPERATION) == 0) return TRACEFS_INPUT; // not printed yet
     dropReservedBefore(load<u64>(step, STEP_TIME));

@@ -29,13 +29,7 @@ import {
 import { NOPAGE, OWNED, SHARED_BORROWED, SHARED_OWNED } from "../abi/codes";
 import { AF, PERMS, TYPE, VALID } from "../arch/descriptor";
 import { hostStateOf, hypStateOf, refcountOf, shareCountOf } from "../systems/pkvm/queries";
-import {
-  leafDescriptor,
-  leafLevel,
-  replayedGuestLeaf,
-  replayedHostLeaf,
-  replayedSetMemcache,
-} from "../systems/pkvm/replayed";
+import { leafDescriptor, leafLevel, replayedGuestLeaf, replayedHostLeaf } from "../systems/pkvm/replayed";
 import { value } from "./tracefs-line";
 import { count, currentLine, noteDivergence, refuse } from "./tracefs-report";
 import { nextSeq } from "./tracefs-ring";
@@ -211,7 +205,6 @@ export function dropSnapshot(): void {
 
 /** The replay has reached the snapshot's place: compares what waited. */
 export function compareKeptRuns(): void {
-  if (id != WHOLE_MACHINE) replayedSetMemcache(id as u32, 0); // a VM without any step exists, too
   for (let i: u32 = 0; i < runCount; i++) compareRun(runAt(i));
   forgetRuns();
 }

@@ -50,6 +50,7 @@ import {
   HYP_DONATE_HOST,
   HYP_PIN_SHARED_MEM,
   HYP_UNPIN_SHARED_MEM,
+  REPLAYED_SET_MEMCACHE,
   OPERATION_A,
   OPERATION_B,
   OPERATION_C,
@@ -71,7 +72,6 @@ import {
 } from "../abi/records";
 import { isValid, outputAddress } from "../arch/descriptor";
 import { pageShift, pfnToPa } from "../arch/geometry";
-import { execute } from "../batch/execute";
 import {
   guestStateOf,
   hostStateOf,
@@ -83,6 +83,7 @@ import {
   shareCountOf,
 } from "../systems/pkvm/queries";
 import { leafDescriptor, replayedGuestLeaf, replayedSetMemcache } from "../systems/pkvm/replayed";
+import { noteOperation, notePreparation, run } from "./tape";
 import { count, noteDivergence, refuse } from "./tracefs-report";
 
 /** pfn of a step that found no page. */
@@ -139,11 +140,12 @@ export function hasHandle(operation: i32, handle: u64): bool {
 export function runStep(step: usize, seq: u64): i32 {
   prepareRecord(step);
   const page = findsPage(step) ? guestPage(step) : PFN_UNKNOWN;
-  execute(record, result);
+  run(record, result);
   const status = load<u16>(result, RESULT_STATUS);
   if (status != STATUS_OK) return stopAt(step, seq, status);
   const field = load<u8>(step, STEP_OPERATION) == HOST_ABORT ? compareAbort(step) : compareOperation(step, page);
   count(REPORT_STEPS);
+  noteOperation(load<u32>(step, STEP_LINE), field, expected);
   if (field != 0) diverge(step, seq, field);
   return TRACEFS_INPUT;
 }
@@ -162,6 +164,7 @@ function stopAt(step: usize, seq: u64, status: u32): i32 {
   count(REPORT_STEPS);
   expected = 0;
   found = load<u16>(result, RESULT_REASON);
+  noteOperation(load<u32>(step, STEP_LINE), FIELD_PANIC, expected);
   diverge(step, seq, FIELD_PANIC);
   return TRACEFS_PANICKED;
 }
@@ -212,8 +215,8 @@ function setArguments(a: u64, b: u64, c: u64 = 0, d: u64 = 0): void {
 
 // How many table pages the vCPU's memcache holds is not in the trace, but -ENOMEM says that they were too few (CHK_MC).
 function setTablePages(step: usize): void {
-  const handle = load<u32>(step, STEP_VM);
-  replayedSetMemcache(handle, load<i32>(step, STEP_RET) == -ENOMEM ? 0 : PLENTY);
+  const pages: u32 = load<i32>(step, STEP_RET) == -ENOMEM ? 0 : PLENTY;
+  if (replayedSetMemcache(pages)) notePreparation(REPLAYED_SET_MEMCACHE, 0, pages);
 }
 
 // The line has the IPA that EL2 found, by whichever way. HPFAR_EL2 bits 43:4 are IPA bits 51:12; where EL2 would have used

@@ -43,14 +43,15 @@ import { addVcpu, findVcpu, setVmState, slotOf, Vcpu, Vm } from "./vm";
 const FILLED: u32 = 0;
 const EMPTY: u32 = 1;
 
-let usedVcpu: u32 = FILLED;
-// u64: next guest frame never used, in linear memory to be part of snapshots.
+// u64: next guest frame never used; u32 at USED_VCPU: the vCPU in use. In linear memory to be part of snapshots.
 let nextFrame: usize = 0;
+const USED_VCPU: usize = 12;
 
 /** After the machine was made: guests' frames start at the bottom. */
 export function startReplayed(counter: usize): void {
   nextFrame = counter;
   store<u64>(nextFrame, guestFrames);
+  store<u32>(nextFrame, FILLED, USED_VCPU);
 }
 
 function takeFrames(pages: u64): u64 {
@@ -63,14 +64,20 @@ function takeFrames(pages: u64): u64 {
   return pfn;
 }
 
-/** Whether CHK_MC finds table pages for the operations that follow: 0 = none. The fill level is not in a trace. */
-export function replayedSetMemcache(handle: u32, pages: u32): void {
-  usedVcpu = pages == 0 ? EMPTY : FILLED;
+/**
+ * Whether CHK_MC finds table pages for the operations that follow: 0 = none. The fill level is not in a trace.
+ * False if nothing changes.
+ */
+export function replayedSetMemcache(pages: u32): bool {
+  const vcpu = pages == 0 ? EMPTY : FILLED;
+  if (vcpu == replayedVcpuIndex()) return false;
+  store<u32>(nextFrame, vcpu, USED_VCPU);
+  return true;
 }
 
 /** The vCPU that operations of a replayed machine are made for. */
 export function replayedVcpuIndex(): u32 {
-  return usedVcpu;
+  return load<u32>(nextFrame, USED_VCPU);
 }
 
 /** The VM a trace names; made if it does not exist. Null for a handle that no slot has. */
@@ -92,8 +99,9 @@ export function replayedVm(handle: u32): Vm | null {
 export function replayedVcpu(handle: u32): Vcpu | null {
   const vm = replayedVm(handle);
   if (vm == null) return null;
-  const vcpu = findVcpu(vm, usedVcpu);
-  if (vcpu == null || usedVcpu == EMPTY) return vcpu;
+  const used = replayedVcpuIndex();
+  const vcpu = findVcpu(vm, used);
+  if (vcpu == null || used == EMPTY) return vcpu;
   while (vcpu.memcache.pages < memcacheMinimum()) {
     const pfn = takeFrames(1);
     if (pfn == 0) break;
