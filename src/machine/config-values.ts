@@ -1,12 +1,10 @@
 // What every configuration is made of: values as users write them, and the error that names the field at fault.
 
 import { z } from "zod";
+import { ConfigError } from "./config-error.js";
 import { firstIssue } from "./schema-issue.js";
 
-/** A machine configuration that cannot be. The message begins with the field at fault. */
-export class ConfigError extends Error {
-  override readonly name = "ConfigError";
-}
+export { ConfigError };
 
 const U64_END = 1n << 64n;
 const NO_U64 = "is neither a bigint, a whole number, nor a decimal or 0x-hexadecimal string";

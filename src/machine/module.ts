@@ -2,17 +2,17 @@
 
 /** The part of the WebAssembly interface that is used here; node's types do not declare it. */
 declare namespace WebAssembly {
-  interface Module {
-    readonly [Symbol.toStringTag]: string;
-  }
   class Memory {
     constructor(limits: { initial: number; maximum: number });
     readonly buffer: ArrayBuffer;
     grow(pages: number): number;
   }
-  function compile(bytes: Uint8Array): Promise<Module>;
-  function instantiate(module: Module, imports: object): Promise<{ readonly exports: object }>;
+  function compile(bytes: Uint8Array): Promise<CoreModule>;
+  function instantiate(module: CoreModule, imports: object): Promise<{ readonly exports: object }>;
 }
+
+/** The compiled core, a WebAssembly.Module. It may be sent to other threads, which then need not compile it again. */
+export type CoreModule = object;
 
 /** What assembly/index.ts exports. Pointers and counts are numbers, 64-bit arguments and results bigint. */
 export interface CoreExports {
@@ -47,6 +47,13 @@ export interface CoreExports {
   vcpuInfo(handle: number, vcpu: number): bigint;
   snapshotBase(): number;
   snapshotSize(): number;
+  hashState(from: number, end: number): void;
+  denseStart(): number;
+  denseEnd(): number;
+  reserveCards(): number;
+  clearCards(): void;
+  beginPatch(bytes: number): number;
+  reserveEffects(chunks: number): number;
   beginRestore(bytes: number): number;
   finishRestore(bytes: number): void;
   dumpOwners(fromPa: bigint): number;
@@ -102,22 +109,36 @@ export interface Core {
 /** Pages of 64 KiB: all that WebAssembly can address with 32 bits. */
 const WASM_PAGES = 65536;
 
-let compiled: Promise<WebAssembly.Module> | undefined;
+let compiled: Promise<CoreModule> | undefined;
 
 /**
- * Makes a new instance of the core. The first call compiles it.
+ * The compiled core. The first call compiles it.
  *
  * @param bytes the module, where it cannot be read from the file beside the built package (in a browser)
  */
+export function compiledCore(bytes?: Uint8Array): Promise<CoreModule> {
+  return (compiled ??= compileCore(bytes));
+}
+
+/** Takes a core that was compiled elsewhere, in another thread for example, for all machines to come. */
+export function useCompiledCore(core: CoreModule): void {
+  compiled = Promise.resolve(core);
+}
+
+/**
+ * Makes a new instance of the core, which is compiled if that was not done yet.
+ *
+ * @param bytes as of {@link compiledCore}
+ */
 export async function instantiateCore(bytes?: Uint8Array): Promise<Core> {
-  compiled ??= compileCore(bytes);
+  const core = await compiledCore(bytes);
   const memory = new WebAssembly.Memory({ initial: 1, maximum: WASM_PAGES });
   const env = { memory, abort: abortHook(memory) };
-  const instance = await WebAssembly.instantiate(await compiled, { env });
+  const instance = await WebAssembly.instantiate(core, { env });
   return { exports: instance.exports as CoreExports, memory };
 }
 
-async function compileCore(bytes: Uint8Array | undefined): Promise<WebAssembly.Module> {
+async function compileCore(bytes: Uint8Array | undefined): Promise<CoreModule> {
   return WebAssembly.compile(bytes ?? (await readCore()));
 }
 
@@ -125,10 +146,10 @@ async function compileCore(bytes: Uint8Array | undefined): Promise<WebAssembly.M
 async function readCore(): Promise<Uint8Array> {
   const { readFile } = await import("node:fs/promises");
   try {
-    return await readFile(new URL("../../freehold.wasm", import.meta.url));
+    return await readFile(new URL(/* @vite-ignore */ "../../freehold.wasm", import.meta.url));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    return readFile(new URL("../../dist/freehold.wasm", import.meta.url));
+    return readFile(new URL(/* @vite-ignore */ "../../dist/freehold.wasm", import.meta.url));
   }
 }
 

@@ -9,7 +9,10 @@ import * as resourceManager from "../../assembly/abi/gunyah-rm.js";
 import * as kvm from "../../assembly/abi/kvm.js";
 import * as abi from "../../assembly/abi/records.js";
 import type { AbortResult, Effect } from "./effects.js";
+import { errnoName } from "./error-names.js";
 import type { FfaReply } from "./ffa-effects.js";
+
+export { errnoName, ffaErrorName } from "./error-names.js";
 
 /** `ok`: ran (perhaps refused). `panicked`: EL2 stopped. `invalid`: not an operation. `limit`: a limit of the simulator was reached. */
 export type OutcomeStatus = "ok" | "panicked" | "invalid" | "limit";
@@ -106,30 +109,6 @@ function namesOf(prefix: string, ...tables: readonly Readonly<Record<string, num
 }
 
 const REASONS = namesOf("REASON_", codes, android, kvm, gunyah, resourceManager, ffa, ffaProxy);
-const ERRNOS: ReadonlyMap<number, string> = new Map(
-  Object.entries(codes)
-    .filter(([name]) => /^E[A-Z0-9]+$/.test(name))
-    .map(([name, code]) => [code, name]),
-);
-
-/** Name of a Linux errno given as a positive or negative number, for example `EPERM`. */
-export function errnoName(errno: number): string | null {
-  return ERRNOS.get(Math.abs(errno)) ?? null;
-}
-
-const FFA_ERRORS: ReadonlyMap<number, string> = new Map([
-  [ffa.FFA_NOT_SUPPORTED, "NOT_SUPPORTED"],
-  [ffa.FFA_INVALID_PARAMETERS, "INVALID_PARAMETERS"],
-  [ffa.FFA_NO_MEMORY, "NO_MEMORY"],
-  [ffa.FFA_BUSY, "BUSY"],
-  [ffa.FFA_DENIED, "DENIED"],
-  [ffa.FFA_ABORTED, "ABORTED"],
-]);
-
-/** Name of an FF-A error code given as in w2 of FFA_ERROR, for example `DENIED` for -6 (reference ffa, section 1.2). */
-export function ffaErrorName(code: number): string | null {
-  return FFA_ERRORS.get(-code) ?? null;
-}
 
 /** Name of a REASON_* code, for example `host_state`; null for none. */
 export function reasonName(code: number): string | null {

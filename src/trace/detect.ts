@@ -27,10 +27,18 @@ const MAGICS: readonly (readonly [string, string])[] = [
  */
 export function detectFormat(head: Uint8Array): Detection {
   if (head.length === 0) return { refusal: "the file is empty" };
-  const text = Buffer.from(head.buffer, head.byteOffset, Math.min(head.length, DETECT_BYTES)).toString("latin1");
+  const text = byteText(head.subarray(0, DETECT_BYTES));
   const magic = MAGICS.find(([bytes]) => text.startsWith(bytes));
   if (magic !== undefined) return notATrace(magic[1]);
   return text.startsWith("{") ? detectJson(text) : detectText(text);
+}
+
+/** A character for each byte. (TextDecoder's latin1 is Windows-1252, in which the bytes of magics are other characters.) */
+function byteText(bytes: Uint8Array): string {
+  const part = 4096;
+  let text = "";
+  for (let at = 0; at < bytes.length; at += part) text += String.fromCharCode(...bytes.subarray(at, at + part));
+  return text;
 }
 
 function notATrace(looks: string): Detection {

@@ -12,18 +12,20 @@ import { TRACE_FORMAT, groupsOf, keyName, panicName } from "./freehold-trace-for
 import { readTraceHeader } from "./freehold-trace-header.js";
 import { TraceParser, type RawDifference } from "./freehold-trace-parser.js";
 import { refusalSentence } from "./freehold-trace-refusal.js";
+import { countsInWords, type Counts, type PartOptions, type PartReplay } from "./parts.js";
 import {
   LimitError,
   TraceError,
   type Divergence,
   type ExplainedOperation,
-  type Replay,
+  type RecordedField,
   type ReplayOptions,
   type ReplaySummary,
 } from "./replay.js";
+import { openTape, type Tape } from "./tape.js";
 
 /** Makes a replay that waits for its first bytes. */
-export async function createFreeholdTraceReplay(options: ReplayOptions = {}): Promise<Replay> {
+export async function createFreeholdTraceReplay(options: PartOptions = {}): Promise<PartReplay> {
   return new FreeholdTraceReplay(await instantiateCore(), options);
 }
 
@@ -32,13 +34,14 @@ const LONG_LINE = `a line is longer than ${abi.LINE_MAX} bytes`;
 /** More operations than any trace has: "run them all". */
 const ALL = 0xffff_ffff;
 
-class FreeholdTraceReplay implements Replay {
+class FreeholdTraceReplay implements PartReplay {
   machine: Machine | null = null;
   done = false;
   explained: ExplainedOperation | null = null;
   readonly #core: Core;
   readonly #parser: TraceParser;
   readonly #options: ReplayOptions;
+  readonly #tape: Tape | null;
   /** Bytes in the window that are not read yet; they stand at its start. */
   #filled = 0;
   /** Whether the text in the window is the file's last and its newline was put there by us. */
@@ -49,6 +52,7 @@ class FreeholdTraceReplay implements Replay {
     this.#core = core;
     this.#parser = new TraceParser(core);
     this.#options = options;
+    this.#tape = openTape(core, options.observer);
   }
 
   write(bytes: Uint8Array): void {
@@ -97,6 +101,7 @@ class FreeholdTraceReplay implements Replay {
     const end = bytes.indexOf(NEWLINE, window);
     if (end - window > abi.LINE_MAX) throw new TraceError(1, LONG_LINE);
     this.machine = Machine.createOn(this.#core, readTraceHeader(bytes.slice(window, end)));
+    this.#options.observer?.begin(this.machine, 0);
     this.#parser.begin(1, groupsOf(this.machine.config));
     return end + 1;
   }
@@ -105,6 +110,7 @@ class FreeholdTraceReplay implements Replay {
     let at = from;
     while (!this.done) {
       const stop = this.#advance(at, end);
+      this.#tape?.drain((field, value) => this.#recorded(field - 1, value));
       at = this.#parser.next;
       if (stop === abi.STOP_END) return;
       this.#handle(stop);
@@ -133,7 +139,10 @@ class FreeholdTraceReplay implements Replay {
         throw new LimitError(this.#parser.lines, resultOf(this.#parser).reason);
       case abi.STOP_RESET:
         this.#machine.reset();
+        this.#options.observer?.reset();
         break;
+      case abi.STOP_TAPE:
+        break; // it was read
       case abi.STOP_DIVERGED:
         this.#first ??= this.#divergence();
         this.done ||= this.#options.stopAtFirst === true;
@@ -188,8 +197,12 @@ class FreeholdTraceReplay implements Replay {
     return { line: lines, operation: operations - 1, op, field: keyName(difference.slot), expected, found };
   }
 
+  #recorded(slot: number, expected: bigint): RecordedField {
+    return { field: keyName(slot), expected: inWords({ slot, expected, found: 0n }, 0).expected };
+  }
+
   #summary(): ReplaySummary {
-    const { lines, operations, checked, diverged, unexpectedPanic } = this.#parser;
+    const { checked, diverged, unexpectedPanic } = this.#parser;
     return {
       format: TRACE_FORMAT,
       ops: checked,
@@ -197,8 +210,13 @@ class FreeholdTraceReplay implements Replay {
       diverged,
       first: this.#first,
       panic: unexpectedPanic === 0 ? null : panicName(unexpectedPanic),
-      description: `${lines} lines, ${operations} operations, ${checked} with expectations`,
+      description: countsInWords(this.counts),
     };
+  }
+
+  get counts(): Counts {
+    const { lines, operations, checked } = this.#parser;
+    return { lines, operations, "with expectations": checked };
   }
 }
 

@@ -26,29 +26,24 @@ import {
   type FfaReply,
 } from "./golden-ffa-format.js";
 import { LineSplitter } from "./lines.js";
-import {
-  LimitError,
-  TraceError,
-  type Divergence,
-  type ExplainedOperation,
-  type Replay,
-  type ReplayOptions,
-  type ReplaySummary,
-} from "./replay.js";
+import { countsInWords, type Counts, type PartOptions, type PartReplay } from "./parts.js";
+import { tellObserver } from "./tape.js";
+import { LimitError, TraceError, type Divergence, type ExplainedOperation, type ReplaySummary } from "./replay.js";
 
 /** Starts the replay of a golden recording of FF-A calls. */
-export async function createGoldenFfaReplay(options: ReplayOptions = {}): Promise<Replay> {
+export async function createGoldenFfaReplay(options: PartOptions = {}): Promise<PartReplay> {
   return new GoldenFfaReplay(await instantiateCore(), options);
 }
 
-class GoldenFfaReplay implements Replay {
+class GoldenFfaReplay implements PartReplay {
   readonly #core: Core;
-  readonly #options: ReplayOptions;
+  readonly #options: PartOptions;
   readonly #lines = new LineSplitter();
   #header: FfaHeader | null = null;
   #managers: Managers | null = null;
 
-  #operations = 0;
+  /** Number of the next operation: how many there are before it. */
+  #operations: number;
   #checks = 0;
   #resets = 0;
   #operationsDiverged = 0;
@@ -59,9 +54,11 @@ class GoldenFfaReplay implements Replay {
   /** Number of operations at the last check; -1 at the start of an episode. */
   #checkedAt = -1;
 
-  constructor(core: Core, options: ReplayOptions) {
+  constructor(core: Core, options: PartOptions) {
     this.#core = core;
     this.#options = options;
+    this.#operations = options.part?.operationsBefore ?? 0;
+    options.observer?.open(core);
   }
 
   get machine(): Machine | null {
@@ -85,16 +82,22 @@ class GoldenFfaReplay implements Replay {
       const rest = this.#lines.rest();
       if (rest !== null) this.#take(rest);
     }
-    if (!this.#done) this.#checkComplete();
+    if (!this.#done && this.#options.part?.isLast !== false) this.#checkComplete();
+    const { counts } = this;
     return {
       format: "golden ffa",
-      ops: this.#operations,
-      matched: this.#operations - this.#operationsDiverged,
+      ops: counts.operations,
+      matched: counts.operations - this.#operationsDiverged,
       diverged: this.#operationsDiverged + this.#checksDiverged,
       first: this.#first,
       panic: null,
-      description: `${this.#lines.line} lines, ${this.#operations} operations, ${this.#checks} checks, ${this.#resets} resets`,
+      description: countsInWords(counts),
     };
+  }
+
+  get counts(): Counts {
+    const operations = this.#operations - (this.#options.part?.operationsBefore ?? 0);
+    return { lines: this.#lines.line, operations, checks: this.#checks, resets: this.#resets };
   }
 
   /** Whether more lines are wanted. */
@@ -113,6 +116,7 @@ class GoldenFfaReplay implements Replay {
     if (this.#header === null) {
       this.#header = parseFfaHeader(value);
       this.#managers = new Managers(this.#core, this.#header.config);
+      this.#options.observer?.begin(this.#managers.machine, 0);
       return;
     }
     const line = parseFfaLine(value);
@@ -168,6 +172,7 @@ class GoldenFfaReplay implements Replay {
     const outcome = managers.run(operation, this.#lines.line);
     onEffects?.(operation.i, outcome.effects);
     const difference = managers.compare(operation, outcome);
+    tellObserver(this.#options.observer, { ...managers.ran, line: this.#lines.line }, difference);
     if (!wanted) {
       this.#explained = explained(this.#lines.line, operation, outcome);
       return;
@@ -199,6 +204,7 @@ class GoldenFfaReplay implements Replay {
     this.#done = at === i && !explain;
     if (this.#done) return;
     this.#running.reset();
+    this.#options.observer?.reset();
     this.#resets += 1;
     this.#checkedAt = -1;
   }
@@ -217,6 +223,7 @@ class Managers {
   readonly #config: FfaManagersConfig;
   #packed = new Uint8Array(0);
   #results = new Uint8Array(0);
+  #count = 0;
 
   constructor(core: Core, config: FfaManagersConfig) {
     this.machine = Machine.createOn(core, config);
@@ -233,6 +240,7 @@ class Managers {
   /** Puts the message into TX and makes the call. */
   run(operation: FfaOperation, line: number): Outcome {
     const count = this.#encode(callOf(operation), operation.args.vm);
+    this.#count = count;
     this.machine.runPacked(this.#packed, count, { results: this.#results, effects: true });
     const effects: Effect[] = [];
     this.machine.eachEffectRecord((view, at) => {
@@ -245,6 +253,11 @@ class Managers {
     if (outcome.status === "limit") throw new LimitError(line, view.getUint16(at + abi.RESULT_REASON, true));
     if (outcome.status !== "ok") throw new Error("core refused a record that was checked");
     return outcome;
+  }
+
+  /** The records of the last call, and their results. */
+  get ran(): { readonly records: Uint8Array; readonly results: Uint8Array; readonly count: number } {
+    return { records: this.#packed, results: this.#results, count: this.#count };
   }
 
   /** The pieces of the message, as far as TX reaches, then the call. The number of records. */

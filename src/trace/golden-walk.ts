@@ -29,10 +29,11 @@ export interface WalkReplay extends Replay {
 /**
  * Starts the replay of a golden recording of walks.
  *
- * @throws TraceError if an operation is to be explained: a walk has an answer, not an outcome
+ * @throws TraceError if an operation is to be explained or observed: a walk has an answer, not an outcome
  */
 export async function createGoldenWalkReplay(options: ReplayOptions = {}): Promise<WalkReplay> {
   if (options.explain === true) throw new TraceError(0, "a recording of walks has no operations to explain");
+  if (options.observer !== undefined) throw new TraceError(0, "a recording of walks has no operations to step through");
   return new GoldenWalkReplay(await WalkMachine.create(), options);
 }
 

@@ -22,18 +22,12 @@ import {
   type GoldenOperation,
 } from "./golden-format.js";
 import { LineSplitter } from "./lines.js";
-import {
-  LimitError,
-  TraceError,
-  type Divergence,
-  type ExplainedOperation,
-  type Replay,
-  type ReplayOptions,
-  type ReplaySummary,
-} from "./replay.js";
+import { countsInWords, type Counts, type PartOptions, type PartReplay } from "./parts.js";
+import { tellObserver } from "./tape.js";
+import { LimitError, TraceError, type Divergence, type ExplainedOperation, type ReplaySummary } from "./replay.js";
 
 /** Starts the replay of a golden recording. */
-export async function createGoldenReplay(options: ReplayOptions = {}): Promise<Replay> {
+export async function createGoldenReplay(options: PartOptions = {}): Promise<PartReplay> {
   return new GoldenReplay(await instantiateCore(), options);
 }
 
@@ -54,9 +48,9 @@ const PAGE_LEVEL = 3;
 /** What fills a page before it is reclaimed. */
 const MARK = 0xa5;
 
-class GoldenReplay implements Replay {
+class GoldenReplay implements PartReplay {
   readonly #core: Core;
-  readonly #options: ReplayOptions;
+  readonly #options: PartOptions;
   readonly #lines = new LineSplitter();
   #header: GoldenHeader | null = null;
   #machine: Machine | null = null;
@@ -64,7 +58,8 @@ class GoldenReplay implements Replay {
   #packed = new Uint8Array(OPERATION_SIZE);
   #results = new Uint8Array(abi.RESULT_SIZE);
 
-  #operations = 0;
+  /** Number of the next operation: how many there are before it. */
+  #operations: number;
   #checks = 0;
   #resets = 0;
   #operationsDiverged = 0;
@@ -78,9 +73,11 @@ class GoldenReplay implements Replay {
   /** The recording's EL2 has panicked: only a reset may follow. */
   #stopped = false;
 
-  constructor(core: Core, options: ReplayOptions) {
+  constructor(core: Core, options: PartOptions) {
     this.#core = core;
     this.#options = options;
+    this.#operations = options.part?.operationsBefore ?? 0;
+    options.observer?.open(core);
   }
 
   get machine(): Machine | null {
@@ -104,16 +101,22 @@ class GoldenReplay implements Replay {
       const rest = this.#lines.rest();
       if (rest !== null) this.#take(rest);
     }
-    if (!this.#done) this.#checkComplete();
+    if (!this.#done && this.#options.part?.isLast !== false) this.#checkComplete();
+    const { counts } = this;
     return {
       format: `golden ${this.#header?.kind ?? "pkvm"}`,
-      ops: this.#operations,
-      matched: this.#operations - this.#operationsDiverged,
+      ops: counts.operations,
+      matched: counts.operations - this.#operationsDiverged,
       diverged: this.#operationsDiverged + this.#checksDiverged,
       first: this.#first,
       panic: this.#panic,
-      description: `${this.#lines.line} lines, ${this.#operations} operations, ${this.#checks} checks, ${this.#resets} resets`,
+      description: countsInWords(counts),
     };
+  }
+
+  get counts(): Counts {
+    const operations = this.#operations - (this.#options.part?.operationsBefore ?? 0);
+    return { lines: this.#lines.line, operations, checks: this.#checks, resets: this.#resets };
   }
 
   /** Whether more lines are wanted. */
@@ -151,6 +154,7 @@ class GoldenReplay implements Replay {
     this.#header = header;
     this.#machine = Machine.createOn(this.#core, header.config);
     this.#changes = new ChangeLog(header.config.geometry);
+    this.#options.observer?.begin(this.#machine, 0);
   }
 
   // Order of lines. A check stands at the start of each episode, at every multiple of check_every, and at an episode's end.
@@ -213,6 +217,7 @@ class GoldenReplay implements Replay {
     this.#done = at === i && !explain;
     if (this.#done) return;
     (this.#machine as Machine).reset();
+    this.#options.observer?.reset();
     this.#resets += 1;
     this.#checkedAt = -1;
     this.#stopped = false;
@@ -231,6 +236,7 @@ class GoldenReplay implements Replay {
     const changes = this.#changes as ChangeLog;
     const count = this.#encode(operation);
     const marked = markReclaimed(machine, operation);
+    if (marked !== null) this.#options.observer?.filled(marked, MARK);
     machine.runPacked(this.#packed, count, { results: this.#results, effects: true });
     const outcome = new Map<string, string>();
     changes.clear();
@@ -240,7 +246,11 @@ class GoldenReplay implements Replay {
     });
     if (marked !== null) outcome.set("zeroed", isZero(machine.readPage(marked)) ? "1" : "0");
     this.#pass(operation, count, explain);
-    return compare(operation, this.#answer(count, outcome), changes, machine.pageShift, (panic) => this.#note(panic));
+    const answer = this.#answer(count, outcome);
+    const difference = compare(operation, answer, changes, machine.pageShift, (panic) => this.#note(panic));
+    const ran = { records: this.#packed, results: this.#results, count, line: this.#lines.line };
+    tellObserver(this.#options.observer, ran, difference);
+    return difference;
   }
 
   /** The pages pushed onto the host's list, then the operation. The number of records. */

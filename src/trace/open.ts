@@ -1,36 +1,10 @@
-// From a path to a finished replay: bytes, unpacking, format, reader. For node; the readers themselves run anywhere.
+// From a path to a finished replay: bytes, unpacking, then as for bytes from anywhere. For node.
 
-import type { Machine } from "../machine/machine.js";
-import { DETECT_BYTES, detectFormat, type TraceFormat } from "./detect.js";
 import { readInput, type ReadProgress } from "./input.js";
-import { type ExplainedOperation, type Replay, type ReplayOptions, type ReplaySummary, TraceError } from "./replay.js";
+import { replayChunks, type ReplayedTrace } from "./replay-chunks.js";
+import type { ReplayOptions } from "./replay.js";
 
-/** What is left when a replay has ended. */
-export interface ReplayedTrace {
-  readonly summary: ReplaySummary;
-  /** In the state after the last operation that ran; null if the trace configured none. */
-  readonly machine: Machine | null;
-  /** The operation asked for with `explain`; null if the trace has no operation of that number. */
-  readonly explained: ExplainedOperation | null;
-  /** The replay stopped by itself (`at` or `stopAtFirst`), before the end of the trace. */
-  readonly stopped: boolean;
-}
-
-/** Loads the reader of one format; the others stay on disk. */
-async function createReplay(format: TraceFormat, options: ReplayOptions): Promise<Replay> {
-  switch (format) {
-    case "golden":
-      return (await import("./golden.js")).createGoldenReplay(options);
-    case "golden-walk":
-      return (await import("./golden-walk.js")).createGoldenWalkReplay(options);
-    case "golden-ffa":
-      return (await import("./golden-ffa.js")).createGoldenFfaReplay(options);
-    case "tracefs":
-      return (await import("./tracefs.js")).createTracefsReplay(options);
-    case "freehold-trace":
-      return (await import("./freehold-trace.js")).createFreeholdTraceReplay(options);
-  }
-}
+export { replayChunks, type ReplayedTrace } from "./replay-chunks.js";
 
 /**
  * Replays a trace and compares every recorded result. The format is told from the content, gzip is unpacked.
@@ -45,41 +19,4 @@ export async function replayFile(
   progress?: ReadProgress,
 ): Promise<ReplayedTrace> {
   return replayChunks(readInput(path, progress), options);
-}
-
-/** As {@link replayFile}, for bytes from anywhere, unpacked already. A chunk is not used once the next has been asked for. */
-export async function replayChunks(
-  chunks: AsyncIterable<Uint8Array>,
-  options: ReplayOptions = {},
-): Promise<ReplayedTrace> {
-  let head: Uint8Array = new Uint8Array(0);
-  let replay: Replay | null = null;
-  for await (const chunk of chunks) {
-    if (replay !== null) {
-      replay.write(chunk);
-    } else {
-      head = head.length === 0 ? chunk : Buffer.concat([head, chunk]);
-      if (head.length < DETECT_BYTES) {
-        head = Buffer.from(head);
-        continue;
-      }
-      replay = await start(head, options);
-    }
-    if (replay.done) break;
-  }
-  replay ??= await start(head, options);
-  return {
-    summary: replay.end(),
-    machine: replay.machine,
-    explained: replay.explained,
-    stopped: replay.done,
-  };
-}
-
-async function start(head: Uint8Array, options: ReplayOptions): Promise<Replay> {
-  const detection = detectFormat(head);
-  if ("refusal" in detection) throw new TraceError(0, detection.refusal);
-  const replay = await createReplay(detection.format, options);
-  replay.write(head);
-  return replay;
 }

@@ -3,6 +3,7 @@
 import { LIMIT_CONTENTS } from "../../assembly/abi/codes.js";
 import type { Effect } from "../machine/effects.js";
 import type { Machine, Outcome } from "../machine/machine.js";
+import type { Core } from "../machine/module.js";
 
 /** Where and how a replay first differed from its recording. Numbers are those of the recording (0 is the first operation). */
 export interface Divergence {
@@ -43,6 +44,33 @@ export interface ReplayOptions {
   readonly explain?: boolean;
   /** Called with each operation's effects, in order. Slows long replays down. */
   readonly onEffects?: (operation: number, effects: readonly Effect[]) => void;
+  /** Hears of all that changes the machine. Not together with `explain` and `onEffects`. */
+  readonly observer?: ReplayObserver;
+}
+
+/** What a recording says of an operation where the machine did something else. */
+export interface RecordedField {
+  readonly field: string;
+  readonly expected: string;
+}
+
+/** Hears of everything that changes a replay's machine, in order: who does the same to another one has the same machine. */
+export interface ReplayObserver {
+  /** A machine will be made on this core. */
+  open(core: Core): void;
+  /** The machine is there, in the state in which the trace begins. `first`: the number of its first operation. */
+  begin(machine: Machine, first: number): void;
+  /**
+   * Records have run.
+   *
+   * @param entries layout: assembly/abi/tape.ts; gone when the call returns
+   * @param recorded puts the field of an entry that differs into words
+   */
+  ran(entries: DataView, recorded: (field: number, value: bigint) => RecordedField): void;
+  /** A page was filled with one byte: its address in bytes. */
+  filled(pa: bigint, byte: number): void;
+  /** The machine was reset. */
+  reset(): void;
 }
 
 /** One operation, run with its effects recorded. */

@@ -4,7 +4,7 @@ import * as abi from "../../assembly/abi/tracefs.js";
 import { hex } from "../machine/names.js";
 import { panicOf } from "../machine/outcome.js";
 import { operationName } from "../machine/operations.js";
-import { excerpt, type Divergence } from "./replay.js";
+import { excerpt, type Divergence, type RecordedField } from "./replay.js";
 import { suggestion } from "./spelling.js";
 import type { RawDivergence, RawRefusal } from "./tracefs-parser.js";
 
@@ -62,6 +62,11 @@ export function divergenceInWords(raw: RawDivergence): Divergence {
     expected: valueInWords(raw.field, raw.expected, "no panic"),
     found: valueInWords(raw.field, raw.found, ""),
   };
+}
+
+/** What the recording says of a field in which an operation differs. */
+export function recordedInWords(field: number, value: bigint): RecordedField {
+  return { field: FIELDS.get(field) ?? "", expected: valueInWords(field, value, "no panic") };
 }
 
 const FIELDS: ReadonlyMap<number, string> = new Map([

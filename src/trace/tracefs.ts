@@ -20,8 +20,9 @@ import {
   type ReplayOptions,
   type ReplaySummary,
 } from "./replay.js";
+import { openTape, type Tape } from "./tape.js";
 import { TracefsParser, type RawStep } from "./tracefs-parser.js";
-import { divergenceInWords, panicName, refusalSentence, stateWord } from "./tracefs-words.js";
+import { divergenceInWords, panicName, recordedInWords, refusalSentence, stateWord } from "./tracefs-words.js";
 
 /** Makes a replay that waits for its first bytes. */
 export async function createTracefsReplay(options: ReplayOptions = {}): Promise<Replay> {
@@ -37,6 +38,7 @@ class TracefsReplay implements Replay {
   readonly #core: Core;
   readonly #parser: TracefsParser;
   readonly #options: ReplayOptions;
+  readonly #tape: Tape | null;
   #panic: string | null = null;
   #lastByte = NEWLINE;
   #ended = false;
@@ -45,6 +47,7 @@ class TracefsReplay implements Replay {
     this.#core = core;
     this.#parser = new TracefsParser(core);
     this.#options = options;
+    this.#tape = openTape(core, options.observer);
     this.#parser.stopAt({
       seq: options.at,
       firstDivergence: options.stopAtFirst === true,
@@ -74,6 +77,7 @@ class TracefsReplay implements Replay {
   #run(): void {
     while (!this.done) {
       const stop = this.#parser.run();
+      this.#tape?.drain(recordedInWords);
       if (stop === abi.TRACEFS_INPUT) return;
       this.#handle(stop);
     }
@@ -89,6 +93,8 @@ class TracefsReplay implements Replay {
       case abi.TRACEFS_STEP:
         this.#reportStep();
         break;
+      case abi.TRACEFS_TAPE:
+        break; // it was read
       case abi.TRACEFS_DONE:
         this.#finish();
         break;
@@ -112,6 +118,7 @@ class TracefsReplay implements Replay {
       throw error;
     }
     if (this.#parser.start() === abi.TRACEFS_REFUSED) throw this.#refused();
+    this.#options.observer?.begin(this.machine, this.#parser.nextSeq);
   }
 
   /** The parser stopped where it was told to. The operation to explain is still to be run. */
