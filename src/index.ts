@@ -204,7 +204,8 @@ export {
 } from "./trace/freehold-trace-writer.js";
 
 export { bundledScenarios } from "./scenario/bundled-scenarios.js";
-export { defineScenario, loadScenario, readScenario } from "./scenario/read-scenario.js";
+export { loadScenario } from "./scenario/load-scenario.js";
+export { defineScenario, readScenario } from "./scenario/read-scenario.js";
 export { runScenario, type RunOptions, type RunReport, type StepReport } from "./scenario/run-scenario.js";
 export { loadSystem, SYSTEMS, type SystemRow } from "./scenario/systems/index.js";
 export { ScenarioError } from "./scenario/scenario-error.js";
@@ -229,3 +230,15 @@ export type { Lack, PageView, Setup, System, World } from "./scenario/system.js"
 export type { Signal, StepResult } from "./consequences/result.js";
 export type { Citation, Evidence, Mark, Party, Rule } from "./consequences/evidence.js";
 export { EvidenceLog } from "./consequences/evidence-log.js";
+
+export { openWorkerPool, type NodeJobs, type NodePoolOptions } from "./workers/node.js";
+export { exposeWorkerThread } from "./workers/node-thread.js";
+export { NODE_JOBS, type NodeReplayInput } from "./workers/node-jobs.js";
+export type { Job, JobContext, JobTable } from "./workers/jobs.js";
+export { WorkerPool, type Finished, type JobOptions, type PoolOptions, type WorkerDeath } from "./workers/pool.js";
+export { RemoteMachine, type RemoteSnapshot, type RemoteTlb } from "./workers/remote-machine.js";
+export type { MachineConfigs, MachineKind } from "./workers/machine-host.js";
+export type { ReplayedJob, ReplayInput, ReplayLimits, ReplayProgress, TraceSource } from "./workers/replay-job.js";
+export type { ScenarioInput } from "./workers/scenario-job.js";
+export { giveAway } from "./workers/buffers.js";
+export { WorkerDied, type Spawn, type Thread } from "./workers/thread.js";

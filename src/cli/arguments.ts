@@ -10,6 +10,13 @@ export function operationNumber(text: string): number {
   return value;
 }
 
+/** A number of threads. */
+export function workerCount(text: string): number {
+  const value = /^[0-9]+$/.test(text) ? Number(text) : NaN;
+  if (!(value >= 1 && value <= 256)) throw new InvalidArgumentError("Expected a number of workers, 1 to 256.");
+  return value;
+}
+
 /** A VM handle: 0x1000 or 4096. */
 export function vmHandle(text: string): number {
   const value = /^(0x[0-9a-f]+|[0-9]+)$/i.test(text) ? Number(text) : NaN;

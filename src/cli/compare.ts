@@ -7,7 +7,7 @@ import { cellsOf, type Matrix } from "../scenario/matrix.js";
 import { selectionOf, type SelectionOptions } from "./compare-selection.js";
 import { DIVERGED, FINE } from "./exit-codes.js";
 import { inputFailure, RefusedInput, writeFailure } from "./failure.js";
-import { failureLines } from "./matrix/evidence-lines.js";
+import { failureLines } from "../scenario/evidence-lines.js";
 import { htmlPage } from "./matrix/html.js";
 import { printJson } from "./matrix/json.js";
 import { hasFailed } from "./matrix/legend.js";

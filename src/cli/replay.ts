@@ -1,13 +1,14 @@
 // `freehold replay FILE...`: runs traces and compares every recorded result.
 
 import { Command } from "commander";
-import type { Divergence, ReplaySummary } from "../trace/replay.js";
-import { replayFile, type ReplayedTrace } from "../trace/open.js";
-import { operationNumber, pageRanges, vmHandle } from "./arguments.js";
+import type { Divergence, ReplayOptions, ReplaySummary } from "../trace/replay.js";
+import { replayFile } from "../trace/open.js";
+import { operationNumber, pageRanges, vmHandle, workerCount } from "./arguments.js";
 import { DIVERGED, FINE, PANICKED, worstOf } from "./exit-codes.js";
 import { inputFailure, writeFailure } from "./failure.js";
 import type { PageRange } from "./page-ranges.js";
-import { progressBar } from "./progress.js";
+import { progressBar, type ProgressBar } from "./progress.js";
+import type { Scaling } from "./replay-workers.js";
 import { printState } from "./state-report.js";
 import { coloured, type Terminal, writeJson, writeLine } from "./terminal.js";
 
@@ -17,7 +18,13 @@ export interface ReplayCommandOptions {
   readonly at?: number;
   readonly pages?: readonly PageRange[];
   readonly vm?: number;
+  readonly workers?: number;
 }
+
+const SCALING_HELP = `
+With --workers the total of --json has "workers", "seconds" (from the moment when the first worker begins with a file to that when
+the last one is done) and "scaling": the seconds that each file took its worker, added up, over "seconds". More workers than there
+are processors wait for each other, which counts too.`;
 
 export function replayCommand(terminal: Terminal, finish: (exitCode: number) => void): Command {
   const command = new Command("replay");
@@ -29,14 +36,19 @@ export function replayCommand(terminal: Terminal, finish: (exitCode: number) => 
     .option("--at <n>", "stop after n operations and show the state", operationNumber)
     .option("--pages <ranges>", "show these pages: 0x48000-0x4800f, 0x48000+16, pa:0x48000000 (addresses)", pageRanges)
     .option("--vm <handle>", "show this VM, or FF-A endpoint, and what it maps", vmHandle)
+    .option("--workers <n>", "replay with so many threads: files beside each other, long ones in parts", workerCount)
+    .addHelpText("after", SCALING_HELP)
     .action(async (files: string[], options: ReplayCommandOptions) => {
+      if (showsState(options) && options.workers !== undefined) {
+        command.error("error: --workers does not go with --at, --pages and --vm");
+      }
       if (showsState(options) && files.length > 1) command.error("error: --at, --pages and --vm take one file");
       finish(await replay(files, options, terminal));
     });
 }
 
 /**
- * Replays files one after the other.
+ * Replays files, one after the other, or with workers beside each other. What is printed of them is the same.
  *
  * @returns the exit code
  */
@@ -46,24 +58,65 @@ export async function replay(
   terminal: Terminal,
 ): Promise<number> {
   const report = options.json === true ? new JsonReport(terminal) : new TextReport(terminal, files);
+  const { workers, ...others } = options;
+  if (workers !== undefined) return replayWithWorkers(files, workers, others, report, terminal);
   const codes: number[] = [];
-  for (const file of files) codes.push(await replayOne(file, options, report, terminal));
+  for (const file of files) {
+    const bar = progressBar(file, terminal);
+    const replayed = replayFile(file, limitsOf(options), bar.update);
+    const summary = replayed.then((trace) => trace.summary);
+    codes.push(await reportOne(file, summary, bar, options, report, terminal));
+    // Of a file that was refused there is no state.
+    if (showsState(options))
+      await replayed.then(
+        (trace) => printState(file, trace, options, terminal),
+        () => undefined,
+      );
+  }
   report.total(files.length);
   return worstOf(codes);
 }
 
-async function replayOne(
-  file: string,
+async function replayWithWorkers(
+  files: readonly string[],
+  workers: number,
   options: ReplayCommandOptions,
   report: Report,
   terminal: Terminal,
 ): Promise<number> {
-  const bar = progressBar(file, terminal);
-  const { at, stopAtFirst } = options;
-  const limits = { ...(at === undefined ? {} : { at }), ...(stopAtFirst === undefined ? {} : { stopAtFirst }) };
-  let trace: ReplayedTrace;
+  const { WorkersReplay } = await import("./replay-workers.js");
+  const bar = progressBar(files.length === 1 ? (files[0] ?? "") : `${files.length} files`, terminal);
+  const replays = await WorkersReplay.start(files, workers, options.stopAtFirst === true, bar.update);
   try {
-    trace = await replayFile(file, limits, bar.update);
+    const codes: number[] = [];
+    for (const [index, file] of files.entries()) {
+      codes.push(await reportOne(file, replays.summary(index), bar, options, report, terminal));
+    }
+    report.total(files.length, replays.scaling);
+    return worstOf(codes);
+  } finally {
+    await replays.close();
+  }
+}
+
+function limitsOf({ at, stopAtFirst }: ReplayCommandOptions): ReplayOptions {
+  return { ...(at === undefined ? {} : { at }), ...(stopAtFirst === undefined ? {} : { stopAtFirst }) };
+}
+
+/** Waits for a file's replay and prints what it found, or why it was refused. Returns the exit code. */
+async function reportOne(
+  file: string,
+  summary: Promise<ReplaySummary>,
+  bar: ProgressBar,
+  options: ReplayCommandOptions,
+  report: Report,
+  terminal: Terminal,
+): Promise<number> {
+  try {
+    const found = await summary;
+    bar.clear();
+    report.file(file, found);
+    return exitCodeOf(found);
   } catch (error) {
     bar.clear();
     const failure = inputFailure(file, error);
@@ -71,10 +124,6 @@ async function replayOne(
     writeFailure(failure, options.json === true, terminal);
     return failure.exitCode;
   }
-  bar.clear();
-  report.file(file, trace.summary);
-  if (showsState(options)) printState(file, trace, options, terminal);
-  return exitCodeOf(trace.summary);
 }
 
 function showsState({ at, pages, vm }: ReplayCommandOptions): boolean {
@@ -90,7 +139,7 @@ function exitCodeOf(summary: ReplaySummary): number {
 interface Report {
   file(file: string, summary: ReplaySummary): void;
   failed(): void;
-  total(files: number): void;
+  total(files: number, scaling?: Scaling): void;
 }
 
 class JsonReport implements Report {
@@ -118,9 +167,9 @@ class JsonReport implements Report {
     // The failure is an object of its own.
   }
 
-  total(files: number): void {
+  total(files: number, scaling?: Scaling): void {
     const [ops, matched, diverged] = [this.#ops, this.#matched, this.#diverged];
-    writeJson(this.#terminal.stdout, { total: true, files, ops, matched, diverged });
+    writeJson(this.#terminal.stdout, { total: true, files, ops, matched, diverged, ...scaling });
   }
 }
 

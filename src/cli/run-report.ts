@@ -5,7 +5,7 @@ import { actionWords } from "../scenario/action-in-words.js";
 import { type Cell, failuresOf, markedText, MARK_WORDS } from "../scenario/matrix.js";
 import { NOT_APPLICABLE } from "../scenario/cell-text.js";
 import type { StepReport } from "../scenario/run-scenario.js";
-import { type EvidenceLine, stepLines } from "./matrix/evidence-lines.js";
+import { type EvidenceLine, stepLines } from "../scenario/evidence-lines.js";
 import { coloured, type Colour, table, writeLine } from "./terminal.js";
 
 /** A run for people. */

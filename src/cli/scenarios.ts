@@ -29,6 +29,6 @@ export async function scenarioNamed(name: string): Promise<Scenario> {
 const isPath = (name: string) => name === "-" || /[/\\]|\.(ya?ml|json)$/.test(name);
 
 async function scenarioIn(path: string): Promise<Scenario> {
-  const { loadScenario } = await import("../scenario/read-scenario.js");
+  const { loadScenario } = await import("../scenario/load-scenario.js");
   return loadScenario(path);
 }

@@ -4,7 +4,13 @@ import type { Writable } from "node:stream";
 import { cellsOf, markedText, MARK_WORDS, type Cell, type Matrix, type Row } from "../../scenario/matrix.js";
 import { writeLine } from "../terminal.js";
 import { anchorOf } from "./anchor.js";
-import { cellFacts, failureLines, stepLines, type EvidenceLine, type StepLines } from "./evidence-lines.js";
+import {
+  cellFacts,
+  failureLines,
+  stepLines,
+  type EvidenceLine,
+  type StepLines,
+} from "../../scenario/evidence-lines.js";
 import { FAILED, legendOf } from "./legend.js";
 import { escapeHtml } from "./markup.js";
 import { cellWithNote, notesOf } from "./notes.js";

@@ -3,7 +3,7 @@
 
 import { markedText, type Cell } from "../../scenario/matrix.js";
 import { anchorOf } from "./anchor.js";
-import { cellFacts, failureLines, stepLines } from "./evidence-lines.js";
+import { cellFacts, failureLines, stepLines } from "../../scenario/evidence-lines.js";
 
 export interface PageData {
   readonly strings: readonly string[];

@@ -3,7 +3,13 @@
 import type { Writable } from "node:stream";
 import { markedText, MARK_WORDS, type Cell, type Matrix, type Row } from "../../scenario/matrix.js";
 import { coloured, type Colour, writeLine } from "../terminal.js";
-import { cellFacts, failureLines, stepLines, type EvidenceLine, type StepLines } from "./evidence-lines.js";
+import {
+  cellFacts,
+  failureLines,
+  stepLines,
+  type EvidenceLine,
+  type StepLines,
+} from "../../scenario/evidence-lines.js";
 import { FAILED, hasFailed, type LegendEntry, legendOf } from "./legend.js";
 import { cellWithNote, notesOf } from "./notes.js";
 import { printable, wrap } from "./wrap.js";
