@@ -6,11 +6,14 @@ import type { RunReport } from "./run-scenario.js";
 import type { Scenario } from "./scenario.js";
 import type { System } from "./system.js";
 
-/** What became of one scenario on one system. */
-export interface Cell {
+/** A scenario and what became of it on one system. */
+export interface Run {
   readonly scenario: Scenario;
-  readonly system: System;
   readonly report: RunReport;
+}
+
+export interface Cell extends Run {
+  readonly system: System;
 }
 
 /** One scenario on every system; null where the scenario is not for that system. */
@@ -38,7 +41,7 @@ export function* cellsOf(matrix: Matrix): Generator<Cell> {
 }
 
 /** What each party saw in the step that the cell shows. Parties that saw nothing are absent. */
-export function sawInCell({ scenario, report }: Cell): ReadonlyMap<Party, readonly string[]> {
+export function sawInCell({ scenario, report }: Run): ReadonlyMap<Party, readonly string[]> {
   const saw = new Map<Party, string[]>();
   for (const evidence of report.steps[scenario.cell]?.evidence ?? []) {
     if (evidence.kind !== "saw") continue;
@@ -50,7 +53,7 @@ export function sawInCell({ scenario, report }: Cell): ReadonlyMap<Party, readon
 }
 
 /** Why the system cannot express what the cell asks: of the step that it shows, else of the first such step. Null if it can. */
-export function lackOf({ scenario, report }: Cell): string | null {
+export function lackOf({ scenario, report }: Run): string | null {
   const shown = report.steps[scenario.cell];
   const lacking = [shown, ...report.steps].find((step) => step?.result.result === "no such verb");
   return lacking === undefined ? null : (lacking.result.why ?? "no reason given");
@@ -62,22 +65,22 @@ export interface CellFailure extends ExpectationFailure {
 }
 
 /** First those of the steps, in their order. */
-export function failuresOf({ report }: Cell): CellFailure[] {
+export function failuresOf({ report }: Run): CellFailure[] {
   const ofSteps = report.steps.flatMap(({ failures }, i) => failures.map((failure) => ({ ...failure, step: i + 1 })));
   const ofRun = report.failures.slice(ofSteps.length);
   return [...ofSteps, ...ofRun.map((failure) => ({ ...failure, step: null }))];
 }
 
 /** Why the cell has nothing to show, or shows less than it might. Null if it shows all. */
-export function noteOf(cell: Cell): string | null {
-  const lack = lackOf(cell);
+export function noteOf(run: Run): string | null {
+  const lack = lackOf(run);
   if (lack !== null) return `no such verb: ${lack}`;
-  const shown = cell.report.steps[cell.scenario.cell]?.result;
+  const shown = run.report.steps[run.scenario.cell]?.result;
   return shown?.result === "not run" ? `not run: ${shown.why ?? "nobody is left to act"}` : null;
 }
 
 /** The cell's short text with its mark: `?` behind what is unverified, `~` behind what is only posted. */
-export function markedText({ report }: Cell): string {
+export function markedText({ report }: Run): string {
   return report.shows + MARK_SUFFIX[report.mark];
 }
 

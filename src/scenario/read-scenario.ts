@@ -1,8 +1,6 @@
-// Scenarios from texts, files and programs. Everything that is said of a bad one is one sentence with its place.
+// Scenarios from texts and programs (load-scenario.ts: from files). Everything that is said of a bad one is one sentence with its place.
 
-import { isUtf8 } from "node:buffer";
-import { readInput } from "../trace/input.js";
-import { excerpt, TraceError } from "../trace/replay.js";
+import { excerpt } from "../trace/replay.js";
 import { suggestion } from "../trace/spelling.js";
 import { Cast } from "./cast.js";
 import { checkSystem, readFinalExpectations } from "./read-expectations.js";
@@ -10,9 +8,8 @@ import { outlineSchema, type ScenarioFile } from "./file-schema.js";
 import { stepsOf } from "./page-runs.js";
 import { isMapping, readPart } from "./part.js";
 import { readStep } from "./read-step.js";
-import { ScenarioError } from "./scenario-error.js";
 import type { Scenario, Step } from "./scenario.js";
-import { objectSource, type Source, TEXT_LIMIT, textSource } from "./source.js";
+import { objectSource, type Source, textSource } from "./source.js";
 import { hasPartitions, SYSTEM_NAMES } from "./systems/index.js";
 
 /** So that a short file cannot stand for a run without end: steps, and pages that they name. */
@@ -36,34 +33,6 @@ export function defineScenario(scenario: ScenarioFile): Scenario {
  */
 export function readScenario(text: string, file: string): Scenario {
   return scenarioOf(textSource(text, file));
-}
-
-/**
- * Reads a file; `-` is standard input.
- *
- * @throws ScenarioError if it cannot be read, or is no scenario
- */
-export async function loadScenario(path: string): Promise<Scenario> {
-  const file = path === "-" ? "standard input" : path;
-  const bytes = await readBytes(path, file);
-  if (!isUtf8(bytes)) throw new ScenarioError(file, 0, 0, "is not UTF-8 text");
-  return readScenario(bytes.toString("utf8"), file);
-}
-
-async function readBytes(path: string, file: string): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  try {
-    for await (const chunk of readInput(path)) {
-      length += chunk.length;
-      if (length > TEXT_LIMIT) throw new TraceError(0, `is longer than ${TEXT_LIMIT} bytes`);
-      chunks.push(chunk.slice());
-    }
-  } catch (error) {
-    if (error instanceof TraceError) throw new ScenarioError(file, 0, 0, error.message);
-    throw error;
-  }
-  return Buffer.concat(chunks);
 }
 
 function scenarioOf(source: Source): Scenario {

@@ -5,7 +5,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { defineScenario, loadScenario, readScenario } from "../../src/scenario/read-scenario.js";
+import { loadScenario } from "../../src/scenario/load-scenario.js";
+import { defineScenario, readScenario } from "../../src/scenario/read-scenario.js";
 import { ScenarioError } from "../../src/scenario/scenario-error.js";
 import type { Action, Scenario } from "../../src/scenario/scenario.js";
 

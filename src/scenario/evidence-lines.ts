@@ -1,10 +1,10 @@
 // A cell opened: what every renderer says of it, as text without any markup.
 
-import { PARTIES, type Citation, type Evidence } from "../../consequences/evidence.js";
-import { hex } from "../../machine/names.js";
-import { actionWords } from "../../scenario/action-in-words.js";
-import { failuresOf, lackOf, MARK_WORDS, sawInCell, type Cell } from "../../scenario/matrix.js";
-import type { RunReport } from "../../scenario/run-scenario.js";
+import { PARTIES, type Citation, type Evidence } from "../consequences/evidence.js";
+import { hex } from "../machine/names.js";
+import { actionWords } from "./action-in-words.js";
+import { failuresOf, lackOf, MARK_WORDS, sawInCell, type Run } from "./matrix.js";
+import type { RunReport } from "./run-scenario.js";
 
 /** What was seen by whom, or what was asked and its answer. */
 export interface Fact {
@@ -31,14 +31,14 @@ export interface StepLines {
 }
 
 /** Who saw what in the step that the cell shows, then what became of the data and of everyone. */
-export function cellFacts(cell: Cell): Fact[] {
-  const { secret, intact, split, died, mark } = cell.report;
-  const saw = sawInCell(cell);
+export function cellFacts(run: Run): Fact[] {
+  const { secret, intact, split, died, mark } = run.report;
+  const saw = sawInCell(run);
   const facts: Fact[] = PARTIES.flatMap((party) => {
     const sentences = saw.get(party);
     return sentences === undefined ? [] : [{ name: party, text: sentences.join("; ") }];
   });
-  const lack = lackOf(cell);
+  const lack = lackOf(run);
   if (lack !== null) facts.push({ name: "has no such verb", text: lack });
   facts.push({ name: "secret", text: yesOrNo(secret) }, { name: "intact", text: yesOrNo(intact) });
   if (split) facts.push({ name: "split", text: "guest and VMM go on with different frames" });
@@ -51,7 +51,7 @@ function yesOrNo(answer: boolean | null): string {
   return answer === null ? "not applicable" : answer ? "yes" : "no";
 }
 
-export function stepLines({ scenario, report }: Cell): StepLines[] {
+export function stepLines({ scenario, report }: Run): StepLines[] {
   return report.steps.map((step, index) => ({
     number: index + 1,
     isShown: index === scenario.cell,
@@ -63,8 +63,8 @@ export function stepLines({ scenario, report }: Cell): StepLines[] {
 }
 
 /** `step 2: expected result SIGSEGV/SEGV_ACCERR, found ok`. */
-export function failureLines(cell: Cell): string[] {
-  return failuresOf(cell).map(({ step, field, expected, found }) => {
+export function failureLines(run: Run): string[] {
+  return failuresOf(run).map(({ step, field, expected, found }) => {
     const where = step === null ? "at the end" : `step ${step}`;
     return `${where}: expected ${field} ${expected}, found ${found}`;
   });
