@@ -36,6 +36,17 @@ test.each([
   ["src/consequences/kvm/memslots.ts", "../../scenario/scenario.js", false],
   ["src/scenario/system.ts", "../consequences/result.js", true],
   ["src/scenario/systems/pkvm/world.ts", "../../../cli/run.js", false],
+  ["src/scenario/scenario.ts", "../web/store.js", false],
+  ["src/timeline/load.ts", "../trace/replay.js", true],
+  ["src/timeline/load.ts", "../scenario/scenario.js", false],
+  ["src/workers/pool.ts", "../scenario/scenario.js", true],
+  ["src/workers/pool.ts", "../web/store.js", false],
+  ["src/cli/replay.ts", "../workers/pool.js", true],
+  ["src/cli/replay.ts", "../web/store.js", false],
+  ["src/web/trace-worker.ts", "../workers/connection.js", true],
+  ["src/web/map/index.tsx", "../../timeline/timeline.js", true],
+  ["src/web/map/index.tsx", "../../cli/run.js", false],
+  ["src/web/map/index.tsx", "../../../assembly/memory/dram.js", false],
 ])("%s may import %s: %s", async (file, imported, allowed) => {
   expect((await broken(file, `export { x } from "${imported}";\n`)).length === 0).toBe(allowed);
 });

@@ -1,0 +1,4 @@
+// Names of elements that a key leads to.
+
+export const DETAILS_ID = "page-details";
+export const FIND_ID = "map-find";
