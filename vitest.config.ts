@@ -1,8 +1,33 @@
 import { defineConfig } from "vitest/config";
 
+const BROWSER_TESTS = "test/**/*.browser.test.ts";
+
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
     testTimeout: 60_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "node",
+          include: ["test/**/*.test.ts"],
+          exclude: [BROWSER_TESTS],
+          // All processors: by itself, vitest leaves one free.
+          maxWorkers: "100%",
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        // One browser, one file after the other, when all else is done: it needs the processors for itself.
+        extends: true,
+        test: {
+          name: "browser",
+          include: [BROWSER_TESTS],
+          globalSetup: "test/web/one-browser.ts",
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });

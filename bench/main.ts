@@ -12,10 +12,13 @@ import { JavaScriptTwin } from "./js/twin.js";
 import { measureLargeMachine } from "./large-machine.js";
 import { measureReplay, type TraceKind } from "./replay.js";
 import { formatTable, toJson, type Row } from "./report.js";
+import { measureTimeline, timelineMachines } from "./timeline.js";
 import { writeTracefsTrace } from "./traces.js";
 import { writeJsonlTrace } from "./traces-jsonl.js";
 import { walkWorkloads } from "./walk-definitions.js";
 import { measureWalks } from "./walks.js";
+import { BROWSER_IDS, measureBrowser } from "./web/browser.js";
+import { measureWorkers, workersIds, workersWorkloads } from "./workers.js";
 import { workloads, type WorkloadDefinition } from "./workloads.js";
 
 interface Options {
@@ -70,7 +73,18 @@ const measurements: readonly Measurement[] = [
     ids: [trace.id, `${trace.id}-growth`],
     run: (_: readonly Variant[], { megabytes, rounds }: Options) => measureReplay(trace, megabytes * 1e6, rounds),
   })),
+  ...workersWorkloads.map((workload) => ({
+    ids: workersIds(workload.id),
+    family: "workers",
+    run: (_: readonly Variant[], { rounds }: Options) => measureWorkers(workload, rounds),
+  })),
   { ids: ["M64-create", "M64-memory"], run: measureLargeMachine },
+  ...timelineMachines.map((size) => ({
+    ids: [`${size.id}-load`, `${size.id}-goto`, `${size.id}-goto-worst`],
+    family: "timeline",
+    run: () => measureTimeline(size),
+  })),
+  { ids: BROWSER_IDS, family: "browser", run: (_: readonly Variant[], { rounds }: Options) => measureBrowser(rounds) },
 ];
 
 function rowOf({ id, title, bound }: WorkloadDefinition, rates: Rates): Row {
@@ -82,7 +96,7 @@ async function main(): Promise<void> {
     .description("Measures the workloads beside plain C and plain JavaScript in one interleaved run.")
     .argument(
       "[id...]",
-      "what to measure, for example W1n T1-tracefs; a family by its beginning (T1) or name (walk, gunyah, ffa); all if left out",
+      "what to measure, for example W1n T1-tracefs; a family by its beginning (T1) or name (walk, gunyah, ffa, timeline, browser); all if left out",
     )
     .option(
       "--json",

@@ -35,6 +35,11 @@ test("documents, schema and license are in the package", () => {
   expect(packed).toEqual(expect.arrayContaining(documents));
 });
 
+test("the scripts of workers are beside those who start them, in the package and in the command", () => {
+  const scripts = ["src/workers/node-worker.js", "src/workers/browser-worker.js", "cli/bundle/node-worker.js"];
+  expect(packed).toEqual(expect.arrayContaining(scripts.map((script) => `dist/${script}`)));
+});
+
 test("tests, vectors, benchmarks and sources are not", () => {
   const expected =
     /^(dist\/(src|cli\/bundle|assembly\/abi)\/.+\.(js|d\.ts)|dist\/freehold\.wasm|src\/assemblyscript\.d\.ts|(docs|schema)\/[^/]+|dist\/cli\/bundle\/LICENSES\.txt|[^/]+)$/;

@@ -91,7 +91,7 @@ test("the picture shows what the commands print", () => {
 
 // --- Scripts
 
-const [changedHands = "", drivenDirectly = ""] = blocks("js");
+const [changedHands = "", drivenDirectly = "", drivenInWorkers = ""] = blocks("js");
 
 /** Runs a script as node does: the package is resolved by its name. */
 function runScript(script: string, ...args: string[]): string[] {
@@ -159,6 +159,10 @@ test("the 15-line script prints what the README shows", () => {
 
 test("the script that drives a machine prints what the README shows", () => {
   expect(runScript(drivenDirectly)).toEqual((texts[1] ?? "").trimEnd().split("\n"));
+});
+
+test("the script that drives two machines in workers prints what the README shows, and ends by itself", () => {
+  expect(runScript(drivenInWorkers)).toEqual((texts[2] ?? "").trimEnd().split("\n"));
 });
 
 // --- Links
