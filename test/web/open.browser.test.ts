@@ -78,7 +78,8 @@ test.for<[string, Buffer]>([
 test.for<[string, Buffer, RegExp]>([
   ["truncated",              packed.subarray(0, packed.length >> 1),                   /truncated|ends early/],
   ["truncated at its end",   packed.subarray(0, packed.length - 4),                    /truncated|ends early/],
-  ["corrupt",                Buffer.from(packed).fill(0x55, 20_000, 20_200),           /corrupt/],
+  // Its checksum: damage further in front may be met first as a line that is no event.
+  ["corrupt",                Buffer.from(packed).fill(0x55, packed.length - 8, packed.length - 4), /corrupt/],
   ["followed by something",  Buffer.concat([packed, Buffer.from("more")]),             /something follows|corrupt/],
 ])("gzip that is %s is refused", async ([, contents, refusal], { shared: page }) => {
   await openMachine(page);
