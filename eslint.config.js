@@ -67,7 +67,7 @@ const hypervisorNames = {
 };
 
 export default defineConfig(
-  globalIgnores(["dist/", "test/vectors/"]),
+  globalIgnores([".wireit/", "dist/", "test/vectors/"]),
   js.configs.recommended,
   tseslint.configs.recommendedTypeChecked,
   {

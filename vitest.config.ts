@@ -24,6 +24,8 @@ export default defineConfig({
           name: "browser",
           include: [BROWSER_TESTS],
           globalSetup: "test/web/one-browser.ts",
+          // As browsers are tested elsewhere: what happens in one depends on how busy the computer is.
+          retry: 2,
           maxWorkers: 1,
           sequence: { groupOrder: 1 },
         },
