@@ -118,6 +118,7 @@ export const PANIC_HYP_POOL: i32 = 27; //                            bug
 export const PANIC_PGTABLE_NULL_HOOK: i32 = 28; //                   el2-fault
 export const PANIC_FFA_HOST_UNSHARE_RANGES: i32 = 29; //             warn
 export const PANIC_FFA_MAILBOX: i32 = 30; //                         warn
+export const PANIC_INIT_FINALISE: i32 = 31; //                       warn
 
 // Limits of the simulator (status STATUS_LIMIT).
 export const LIMIT_CONTENTS: i32 = 1;

@@ -97,6 +97,11 @@ export function deferInvalidation(on: bool): void {
   deferred = on;
 }
 
+/** Whether the caller of the operation invalidates. */
+export function isInvalidationDeferred(): bool {
+  return deferred;
+}
+
 /** Around the freeing of a subtree that a break has cut off. */
 export function enterDetached(): void {
   detached++;
@@ -151,7 +156,7 @@ function isSame(one: u64, other: u64): bool {
 }
 
 /** A leaf, but not one that raises an Access flag fault; or a table. */
-function isCacheable(descriptor: u64, level: i32): bool {
+export function isCacheable(descriptor: u64, level: i32): bool {
   if (!isValid(descriptor)) return false;
   if (isTable(descriptor, level)) return true;
   return (descriptor & AF) != 0 && (level == 3 ? (descriptor & TYPE) != 0 : isBlockLevel(level));

@@ -62,7 +62,7 @@ const SET_BYTES: usize = WAYS * ENTRY_BYTES;
 const ENTRIES_BYTES: usize = SET_BYTES << SET_BITS;
 const HEADER_BYTES: usize = 48;
 const REPORTS_BYTES: usize = (TLB_REPORTS as usize) * (TLB_REPORT_SIZE as usize);
-const TLB_BYTES: usize = HEADER_BYTES + ENTRIES_BYTES + REPORTS_BYTES;
+export const TLB_BYTES: usize = HEADER_BYTES + ENTRIES_BYTES + REPORTS_BYTES;
 
 /** TLB_*: callers on hot paths look at it first. */
 export let tlbMode: i32 = TLB_OFF;

@@ -136,7 +136,8 @@ function executeUnderTlb(rec: usize, result: usize): void {
   endOperation();
 }
 
-function executeVerb(rec: usize, result: usize): void {
+/** Runs one operation by its verb's own file, whatever lane there is. */
+export function executeVerb(rec: usize, result: usize): void {
   if (panicked != 0) {
     writeStatus(result, 0, panicked, STATUS_PANICKED);
     return;

@@ -4,8 +4,10 @@
 import * as Ffa from "../abi/ffa";
 import { FFA_CALL_64, FFA_DENIED, FFA_REPLY_FRAG_RX, FFA_REPLY_FRAG_TX, FFA_REPLY_SUCCESS } from "../abi/ffa";
 import * as Proxy from "../abi/ffa-proxy";
+import { FFA_RX_NEVER_RELEASED } from "../abi/mutations";
 import { OPERATION_A } from "../abi/operations";
 import { ensureFrame } from "../memory/dram";
+import { isMutated } from "../memory/mutation";
 import { expected, found, reason, refuse, subject } from "../memory/verdict";
 import { memFragRx, memFragTx, memReclaim, memRetrieveReq, memSend, rxFill, rxRelease } from "../systems/ffa/calls";
 import { Endpoint, findEndpoint, NORMAL_WORLD } from "../systems/ffa/endpoint";
@@ -163,7 +165,7 @@ function retrieve(region: u64, world: Endpoint): i32 {
   const total = replyValue as u32;
   let offset = (replyValue >> 32) as u32;
   let ret = takeResponse(rx, total, offset);
-  rxRelease(world);
+  if (!isMutated(FFA_RX_NEVER_RELEASED)) rxRelease(world);
   while (ret == 0 && offset < total) {
     const next = memFragRx(world, region, offset, HOST_FFA_ID);
     if (next != 0 || replyKind != FFA_REPLY_FRAG_TX) return missFragment(offset);

@@ -25,7 +25,8 @@ export class Pool {
 export const POOL_BYTES: usize = 24 + (MAX_ORDERS as usize) * 16;
 const LISTS: usize = 24;
 
-function head(pool: Pool, blockOrder: u32): usize {
+/** Where the free list of an order begins: u64 link to the first block, u64 link to the last; a link is PA | 1. */
+export function head(pool: Pool, blockOrder: u32): usize {
   return changetype<usize>(pool) + LISTS + ((blockOrder as usize) << 4);
 }
 

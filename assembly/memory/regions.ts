@@ -17,7 +17,7 @@ export class Region {
   flags: u32;
 }
 
-const REGION_BYTES: usize = 48;
+export const REGION_BYTES: usize = 48;
 
 export let regionCount: i32 = 0;
 let regions: usize = 0;

@@ -75,6 +75,13 @@ export function hypMapPage(pa: u64, prot: u64): bool {
   return true;
 }
 
+/** Maps a page at another address than its own, in EL2's private range. False without a table page. */
+export function hypMapPrivate(va: u64, pa: u64): bool {
+  if (!hypMapPage(va, PAGE_HYP)) return false;
+  store<u64>(hypEntry(va), PAGE_HYP | HYP_AF | HYP_SH_IS | addressField(pa) | VALID | TYPE);
+  return true;
+}
+
 /** Unmaps one page and frees the tables that become empty. False if it was not mapped. */
 export function hypUnmapPage(pa: u64): bool {
   return unmapBelow(root, hypStartLevel(), pa);

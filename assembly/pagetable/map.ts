@@ -11,16 +11,20 @@ import {
   REASON_PERMS_ONLY,
   REASON_TABLE_PAGES,
 } from "../abi/codes";
+import { MAP_LOWERS_PERMISSIONS, PA_IPA_DRIFT, VALID_UPDATE_LEAKS_TABLE_REF } from "../abi/mutations";
 import { addressField, isExecutable, isTable, isValid, PERMS, SW, TABLE, TYPE, VALID } from "../arch/descriptor";
 import { granuleSize, isBlockLevel, pageMask, pageSize, pfnToPa } from "../arch/geometry";
 import { TLBI_BREAK_LEAF } from "../abi/tlb";
 import { entryBroken } from "../arch/tlb-checks";
 import { observing } from "../memory/journal";
+import { isMutated } from "../memory/mutation";
 import { isMemoryRange, pfnOf } from "../memory/regions";
 import { panic, refuse } from "../memory/verdict";
+import { incrementRefcount } from "../memory/vmemmap";
 import { attributes, isNormal, PROT_RW, PROT_RWX, setAttributes } from "./attributes";
 import { freeUnlinked } from "./destroy";
 import { cleanMapped, flushIpa, flushTable, invalidateInstructions } from "./maintenance";
+import { cacheBelow, expectMapped } from "./protocol";
 import {
   allocateTablePage,
   childPage,
@@ -86,7 +90,9 @@ export function stage2Map(
   annotating = false;
   pagesOnly = forcesPages(pgt, addr, addr + size, prot);
   mayAllocate = allocate;
-  return walk(pgt, addr, size, walkFlags | LEAF | TABLE_PRE, visit);
+  const ret = walk(pgt, addr, size, walkFlags | LEAF | TABLE_PRE, visit);
+  if (isDefined(EXPLORING) && ret == 0) expectMapped(pgt, addr, size, phys & ~pageMask);
+  return ret;
 }
 
 /** kvm_pgtable_stage2_annotate: writes an invalid entry of `type` to every page of the range. */
@@ -141,17 +147,22 @@ function tryLeaf(): i32 {
   const target = physical + (address - start);
   if (!leafAllowed(granuleSize(level), target)) return -E2BIG;
   const leaf = annotating ? annotation : leafAttributes | addressField(target) | VALID | (level == 3 ? TYPE : 0);
-  return installLeaf(table, entry, tablePage, level, address, leaf, flags);
+  const ret = installLeaf(table, entry, tablePage, level, address, leaf, flags);
+  if (isMutated(PA_IPA_DRIFT) && ret == -EAGAIN) physical -= granuleSize(level);
+  return ret;
 }
 
 // Where a leaf is allowed: nothing, software bits only, or break before make with the maintenance of the new mapping.
 function installLeaf(pgt: Stage2, at: usize, page: usize, atLevel: i32, addr: u64, leaf: u64, walkFlags: u32): i32 {
   const before = load<u64>(at);
   const change = before ^ leaf;
-  if ((before & leaf & VALID) != 0 && (change & ~PERMS) == 0) return refuse(EAGAIN, REASON_PERMS_ONLY, addr, 0, 0);
+  if ((before & leaf & VALID) != 0 && (change & ~PERMS) == 0 && !isMutated(MAP_LOWERS_PERMISSIONS)) {
+    return refuse(EAGAIN, REASON_PERMS_ONLY, addr, 0, 0);
+  }
   // Nothing the hardware looks at changes: no break, no invalidation, no cache maintenance.
   if ((change & ~SW) != 0 && observing) maintain(pgt, at, atLevel, addr, before, leaf, walkFlags);
   setEntry(pgt, at, page, atLevel, addr, leaf);
+  if (isMutated(VALID_UPDATE_LEAKS_TABLE_REF) && isValid(before) && isValid(leaf)) incrementRefcount(page);
   return 0;
 }
 
@@ -170,6 +181,7 @@ function leafAllowed(granule: u64, target: u64): bool {
 
 // Break before make: the invalidation between the two. Only the TLB is told of the LOCKED entry, which nobody else sees.
 function breakEntry(pgt: Stage2, at: usize, atLevel: i32, addr: u64, before: u64, walkFlags: u32): void {
+  if (isDefined(EXPLORING)) cacheBelow(pgt, before, atLevel, addr);
   entryBroken(pgt.vmid, atLevel, addr, before, at);
   if (walkFlags & SKIP_BBM_TLBI) return;
   if (isTable(before, atLevel)) flushTable(pgt, addr, atLevel);

@@ -1,10 +1,12 @@
 // Splitting blocks (kvm_pgtable_stage2_split, kvm_pgtable_stage2_create_unlinked; reference 2.9). EL2 does not use it.
 
 import { ENOMEM, REASON_TABLE_PAGES } from "../abi/codes";
+import { FREE_UNLINKED_DOUBLE_PUT } from "../abi/mutations";
 import { addressField, isValid, outputAddress, TABLE, TYPE, VALID } from "../arch/descriptor";
 import { granuleSize, indexMask, levelShift, pfnToPa } from "../arch/geometry";
 import { recordDescriptor, recording, recordTable } from "../memory/journal";
-import { allocatePages } from "../memory/page-pool";
+import { isMutated } from "../memory/mutation";
+import { allocatePages, putPage } from "../memory/page-pool";
 import { pfnOf } from "../memory/regions";
 import { refuse } from "../memory/verdict";
 import { setRefcount } from "../memory/vmemmap";
@@ -59,7 +61,13 @@ function createUnlinked(pa: u64, blockLevel: i32, ipa: u64, toPages: bool): usiz
     let descriptor = attributes | addressField(pa + index * granule) | VALID | (below == 3 ? TYPE : 0);
     if (toPages && below != 3) {
       const child = createUnlinked(pa + index * granule, below, from, true);
-      if (child == 0) return 0;
+      if (child == 0) {
+        if (isMutated(FREE_UNLINKED_DOUBLE_PUT)) {
+          putPage(table.pool, page);
+          putPage(table.pool, page);
+        }
+        return 0;
+      }
       descriptor = addressField(pfnToPa(pfnOf(child))) | TABLE;
       if (recording) recordTable(table.vm, below + 1, from, true);
     }

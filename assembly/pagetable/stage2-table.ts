@@ -1,15 +1,18 @@
 // One stage-2 table: where it is rooted, whose it is, where its table pages come from, which hooks it has
 // (struct kvm_pgtable and its kvm_pgtable_mm_ops; reference pkvm-el2 sections 2.1, 2.10, 2.11).
 
-import { indexMask, levelBits, levelShift, pageShift, pfnToPa, pgdPages, startLevel } from "../arch/geometry";
+import { MEMCACHE_UNALIGNED_HEAD } from "../abi/mutations";
+import { indexMask, levelBits, levelShift, pageShift, pageSize, pfnToPa, pgdPages, startLevel } from "../arch/geometry";
 import { isTable, outputAddress } from "../arch/descriptor";
-import { clearPage, ensureFrame } from "../memory/dram";
+import { clearPage, ensureFrame, frameOf } from "../memory/dram";
 import { entryChanged } from "../arch/tlb-checks";
 import { observing, recordDescriptor, recordTable, recording } from "../memory/journal";
+import { isMutated } from "../memory/mutation";
 import { Memcache, popMemcache } from "../memory/memcache";
 import { allocatePages, Pool, putPage } from "../memory/page-pool";
 import { pageOf, pfnOf } from "../memory/regions";
 import { decrementRefcount, incrementRefcount, refcount, setRefcount } from "../memory/vmemmap";
+import { expectUnlinked, noteWritten } from "./protocol";
 
 // Flags. The first three are those of abi/config.ts.
 export const IDMAP: u32 = 1; //              identity addresses demanded
@@ -37,6 +40,7 @@ export class Stage2 {
 /** Bytes of a Stage2 with the linear addresses of its root frames. */
 export const STAGE2_BYTES: usize = 48 + 16 * 4;
 const ROOT_FRAMES: usize = 48;
+const HEAD_ALIGNMENT: usize = 16;
 
 /** Takes the root pages, which the caller has allocated in one block, into use. */
 export function setRoot(table: Stage2, page: usize): void {
@@ -86,6 +90,7 @@ export function setEntry(table: Stage2, entry: usize, tablePage: usize, level: i
 function observe(table: Stage2, entry: usize, level: i32, ipa: u64, old: u64, value: u64): void {
   if (recording) recordChange(table, level, ipa, old, value);
   entryChanged(table.vmid, level, ipa, old, value, entry);
+  if (isDefined(EXPLORING)) noteWritten(level, ipa, old, value);
 }
 
 function recordChange(table: Stage2, level: i32, ipa: u64, old: u64, value: u64): void {
@@ -104,6 +109,7 @@ export function allocateTablePage(table: Stage2): usize {
     page = popMemcache(cache);
     if (page != 0) {
       clearPage(page);
+      if (isDefined(EXPLORING) && isMutated(MEMCACHE_UNALIGNED_HEAD)) clearBehind(page);
       setRefcount(page, 1);
     }
   }
@@ -111,8 +117,15 @@ export function allocateTablePage(table: Stage2): usize {
   return page;
 }
 
+// The host's list gave an address near the end of the page, from where a page is zeroed: most of it is the next one.
+function clearBehind(page: usize): void {
+  const behind = pageOf(pfnOf(page) + 1);
+  if (behind != 0 && frameOf(behind) != 0) memory.fill(frameOf(behind), 0, (pageSize as usize) - HEAD_ALIGNMENT);
+}
+
 /** Drops the last reference of a table page: it goes to the pool, never back to a memcache. */
 export function freeTablePage(table: Stage2, page: usize): void {
+  if (isDefined(EXPLORING)) expectUnlinked(table, page);
   putPage(table.pool, page);
 }
 

@@ -2,14 +2,17 @@
 // Updates never split a block: a request for one page inside a block changes the whole block.
 
 import { EAGAIN, EINVAL, PANIC_STAGE2_TEST_CLEAR_YOUNG, REASON_INVALID_LEAF, REASON_PROT } from "../abi/codes";
+import { AGING_PARTIAL_BLOCK, RELAX_PERMS_DROPS_EXEC, RELAX_PERMS_LEVEL } from "../abi/mutations";
 import { TTL_UNKNOWN } from "../abi/records";
 import { AF, isExecutable, isValid, S2AP_R, S2AP_W, SW, XN, XN_SHIFT } from "../arch/descriptor";
+import { granuleSize } from "../arch/geometry";
 import { deferInvalidation } from "../arch/tlb-checks";
+import { isMutated } from "../memory/mutation";
 import { panic, refuse } from "../memory/verdict";
 import { executeNever, isNormal, PROT_R, PROT_W, PROT_X } from "./attributes";
 import { cleanUnmapped, flushIpaLocal, invalidateInstructions } from "./maintenance";
 import { setEntry, Stage2 } from "./stage2-table";
-import { address, entry, IGNORE_EAGAIN, LEAF, level, old, table, tablePage, walk } from "./walk";
+import { address, end, entry, IGNORE_EAGAIN, LEAF, level, old, table, start, tablePage, walk } from "./walk";
 
 let setMask: u64 = 0;
 let clearMask: u64 = 0;
@@ -50,7 +53,7 @@ export function stage2RelaxPerms(pgt: Stage2, addr: u64, prot: u64): i32 {
   let clear: u64 = 0;
   if (prot & PROT_R) set |= S2AP_R;
   if (prot & PROT_W) set |= S2AP_W;
-  if (prot & PROT_X) {
+  if (prot & PROT_X || isMutated(RELAX_PERMS_DROPS_EXEC)) {
     const xn = executeNever(prot);
     if (xn < 0) return xn;
     set |= (xn as u64) << XN_SHIFT;
@@ -58,7 +61,7 @@ export function stage2RelaxPerms(pgt: Stage2, addr: u64, prot: u64): i32 {
   }
   const ret = update(pgt, addr, 1, set, clear, 0);
   if (ret == 0) flushIpaLocal(pgt, addr, updatedLevel);
-  else if (ret == -EAGAIN) flushIpaLocal(pgt, addr, TTL_UNKNOWN);
+  else if (ret == -EAGAIN) flushIpaLocal(pgt, addr, isMutated(RELAX_PERMS_LEVEL) ? updatedLevel : TTL_UNKNOWN);
   return ret;
 }
 
@@ -84,6 +87,7 @@ function updateLeaf(kind: u32): i32 {
 }
 
 function ageLeaf(kind: u32): i32 {
+  if (isMutated(AGING_PARTIAL_BLOCK) && isValid(old) && end - start < granuleSize(level)) return -EINVAL;
   if (!isValid(old) || (old & AF) == 0) return 0;
   young = true;
   if (makeOld) setEntry(table, entry, tablePage, level, address, old & ~AF);

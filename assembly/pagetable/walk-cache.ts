@@ -14,8 +14,8 @@ const LARGEST: u32 = 65536;
 /** Spreads tables of equal addresses over the cache. */
 const VMID_SALT: u64 = 977;
 
-let cache: usize = 0;
-let mask: u64 = 0;
+export let cache: usize = 0;
+export let mask: u64 = 0;
 
 /** The level-3 table page that the last successful `leafEntry` went through. */
 export let leafTable: usize = 0;
@@ -80,6 +80,15 @@ export function lookUpEntries(table: Stage2, from: usize, to: usize, count: i32)
     valid += entry & VALID;
   }
   return valid as i32;
+}
+
+/** Forgets all tables. */
+export function emptyWalkCache(): void {
+  memory.fill(cache, 0, walkCacheBytes());
+}
+
+export function walkCacheBytes(): usize {
+  return ((mask + 1) as usize) << 4;
 }
 
 // A miss: fills the cache, or there is no level-3 table and the walk ends above it.

@@ -2,9 +2,12 @@
 
 import { frameOf } from "../memory/dram";
 import { EAGAIN, EPERM, ERANGE, REASON_IPA_RANGE, REASON_SHARED_WALK } from "../abi/codes";
+import { WALKER_STALE_ENTRY_AFTER_PRE } from "../abi/mutations";
 import { isTable } from "../arch/descriptor";
 import { granuleSize, iaSize, indexMask, levelShift, pageMask, startLevel } from "../arch/geometry";
+import { isMutated } from "../memory/mutation";
 import { refuse } from "../memory/verdict";
+import { expectLive } from "./protocol";
 import { childPage, rootFrame, rootIndex, rootPage, Stage2 } from "./stage2-table";
 import { leafEntry, stopEntry, stopLevel } from "./walk-cache";
 
@@ -62,6 +65,7 @@ export function walk(pgt: Stage2, addr: u64, size: u64, walkFlags: u32, visit: V
 }
 
 function walkTable(page: usize, frame: usize, tableLevel: i32): i32 {
+  if (isDefined(EXPLORING)) expectLive(page, address);
   const shift = levelShift(tableLevel);
   for (let index = (address >> shift) & indexMask; index <= indexMask; index++) {
     if (address >= end) return 0;
@@ -80,7 +84,7 @@ function visitEntry(page: usize, at: usize, entryLevel: i32): i32 {
   if (flags & kind) {
     const ret = call(kind, page, at, entryLevel, descriptor);
     if (ret != 0) return ret;
-    descriptor = load<u64>(at);
+    if (!isMutated(WALKER_STALE_ENTRY_AFTER_PRE) || kind != TABLE_PRE) descriptor = load<u64>(at);
     descend = isTable(descriptor, entryLevel);
   }
   if (!descend) {

@@ -18,8 +18,10 @@ import {
   MODE_USER,
   REASON_FFA_ENDPOINT,
 } from "../../abi/ffa";
+import { HF_MAILBOX_TAIL_LEAK } from "../../abi/mutations";
 import { pgdPages } from "../../arch/geometry";
 import { ensureFrame, frameOf } from "../../memory/dram";
+import { isMutated } from "../../memory/mutation";
 import { reserve } from "../../memory/heap";
 import { record, recording } from "../../memory/journal";
 import { allocatePages, Pool, splitPage } from "../../memory/page-pool";
@@ -53,7 +55,7 @@ export class Endpoint {
   rxUsed: u32;
 }
 
-const ENDPOINT_BYTES: usize = 48;
+export const ENDPOINT_BYTES: usize = 48;
 
 // Their number, and behind it the endpoints: part of the machine's state like all else.
 let counter: usize = 0;
@@ -243,7 +245,7 @@ export function writeRx(endpoint: Endpoint, from: usize, bytes: u32): void {
     const here = bytes > start ? min(bytes - start, 4096) : 0;
     const used = min(end - start, 4096);
     copyBytes(frame, from + start, here);
-    if (used > here) clearBytes(frame + here, used - here);
+    if (used > here && !isMutated(HF_MAILBOX_TAIL_LEAK)) clearBytes(frame + here, used - here);
   }
   endpoint.rxUsed = bytes;
 }

@@ -5,6 +5,7 @@ import {
   FFA_CALL_WIPE_FAIL,
   FFA_DENIED,
   FFA_INVALID_PARAMETERS,
+  FFA_MEM_DONATE,
   FFA_MEM_SHARE,
   FFA_NO_MEMORY,
   MODE_INVALID,
@@ -21,6 +22,8 @@ import {
   REASON_FFA_STILL_RETRIEVED,
   REASON_FFA_WIPE,
 } from "../../abi/ffa";
+import { HF_BORROWER_CLEARS, HF_RECLAIM_AFTER_DONATE, HF_RELINQUISH_CLEAR_FLAG } from "../../abi/mutations";
+import { isMutated } from "../../memory/mutation";
 import { refuse } from "../../memory/verdict";
 import { dataAccess, DATA_RO } from "./descriptor";
 import { Endpoint, findEndpoint, isSecure, NORMAL_WORLD } from "./endpoint";
@@ -61,7 +64,7 @@ export function relinquish(
   // Dropped in silence while another borrower has not relinquished; a normal-world borrower counts itself among them.
   const wipes = clear && !isNormalWorld && !isHeldByOther(transaction, index);
   if (wipes && transaction.verb == FFA_MEM_SHARE) return invalid(REASON_FFA_FLAGS, 0, 0, 1);
-  if (wipes && dataAccess(receiver.permissions) == DATA_RO)
+  if (!isMutated(HF_BORROWER_CLEARS) && wipes && dataAccess(receiver.permissions) == DATA_RO)
     return refuse(FFA_DENIED, REASON_FFA_NOT_WRITABLE, id, 0, 0);
   if (!isNormalWorld) {
     const unmapped = unmapReceiver(transaction, caller, wipes, options);
@@ -89,6 +92,7 @@ function unmapReceiver(transaction: Transaction, caller: Endpoint, wipes: bool, 
   }
   const committed = commit(transaction, caller, MODE_INVALID | MODE_UNOWNED | MODE_SHARED | (held & MODE_NS));
   if (committed != 0 || !wipes) return committed;
+  if (isMutated(HF_RELINQUISH_CLEAR_FLAG)) return 0;
   if (options & FFA_CALL_WIPE_FAIL) {
     commit(transaction, caller, held);
     return refuse(FFA_NO_MEMORY, REASON_FFA_WIPE, 0, 0, 0);
@@ -122,6 +126,9 @@ export function reclaim(manager: Manager, transaction: Transaction, caller: Endp
   if (owner != caller) return invalid(REASON_FFA_OWNER, transaction.handle, transaction.sender, caller.id);
   const held = checkNotHeld(transaction);
   if (held != 0) return held;
+  if (isMutated(HF_RECLAIM_AFTER_DONATE) && transaction.verb == FFA_MEM_DONATE) {
+    return refuse(FFA_DENIED, REASON_FFA_STATE, transaction.handle, MODE_UNOWNED, MODE_UNOWNED);
+  }
   if (clear && !(transaction.originalMode & MODE_W)) {
     return refuse(FFA_DENIED, REASON_FFA_NOT_WRITABLE, 0, MODE_W, transaction.originalMode);
   }

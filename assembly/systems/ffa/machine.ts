@@ -35,7 +35,7 @@ export let hasBoth: bool = false;
 /** Linear memory into which each call copies its message. */
 export let messageBuffer: usize = 0;
 /** The largest message, with room for what a 1.0 header grows by. */
-const MESSAGE_BYTES: usize = ((FFA_MAX_BUFFER_PAGES as usize) << 12) + 4096;
+export const MESSAGE_BYTES: usize = ((FFA_MAX_BUFFER_PAGES as usize) << 12) + 4096;
 
 /** Builds the machine; regions, frames and walk cache are there. Endpoints are added by operations. CREATE_*. */
 export function createFfa(config: usize): i32 {

@@ -17,9 +17,16 @@ import {
   REASON_FFA_RANGE,
   REASON_FFA_TABLE_MEMORY,
 } from "../../abi/ffa";
+import {
+  HF_CLEAR_WRONG_INDEX,
+  HF_CLEAR_WRONG_WORLD,
+  HF_DESCRIPTOR_OVERFLOW,
+  HF_OVERLAPPING_RANGES,
+} from "../../abi/mutations";
 import { iaSize, pageMask, pageShift, pageSize } from "../../arch/geometry";
 import { observing, recordWipe, recording } from "../../memory/journal";
 import { wipePage } from "../../memory/dram";
+import { isMutated } from "../../memory/mutation";
 import { pageOf } from "../../memory/regions";
 import { refuse } from "../../memory/verdict";
 import {
@@ -27,10 +34,11 @@ import {
   endpointAttributes,
   endpointMode,
   haveEndpointAttributes,
+  isSecure,
   setEndpointMode,
   setEndpointModes,
 } from "./endpoint";
-import { protect, unprotect } from "./firmware";
+import { isSecurePage, protect, unprotect } from "./firmware";
 import { modeOf, stoppedAt } from "./table";
 import { fragmentAt, fragmentLength, Transaction } from "./transaction";
 
@@ -58,7 +66,7 @@ export function checkConstituents(transaction: Transaction): i32 {
   const overlap = findOverlap(transaction);
   if (overlap != 0) return overlap;
   const sum = sumPages(transaction);
-  if (sum != (transaction.pageCount as u64)) {
+  if (!isMutated(HF_DESCRIPTOR_OVERFLOW) && sum != (transaction.pageCount as u64)) {
     return refuse(FFA_INVALID_PARAMETERS, REASON_FFA_PAGE_COUNT, 0, transaction.pageCount, sum as u32);
   }
   if (fragmentLength(transaction, 0) != 0) return 0;
@@ -76,7 +84,7 @@ function sumPages(transaction: Transaction): u64 {
 
 // Each constituent against all later ones, up to the first without pages (reference 5.4).
 function findOverlap(transaction: Transaction): i32 {
-  if (areAscending(transaction)) return 0;
+  if (isMutated(HF_OVERLAPPING_RANGES) || areAscending(transaction)) return 0;
   for (let fragment: u32 = 0; fragment < transaction.fragments; fragment++) {
     const first = fragmentAt(transaction, fragment);
     for (let i: u32 = 0; i < fragmentLength(transaction, fragment); i++) {
@@ -199,9 +207,16 @@ export function wipe(transaction: Transaction): void {
   for (let fragment: u32 = 0; fragment < transaction.fragments; fragment++) {
     const first = fragmentAt(transaction, fragment);
     for (let i: u32 = 0; i < fragmentLength(transaction, fragment); i++) {
-      wipeRange(addressAt(first + (i << 4)), pagesAt(first + (i << 4)));
+      if (isMutated(HF_CLEAR_WRONG_WORLD) && isElsewhere(transaction.sender, addressAt(first))) continue;
+      if (isMutated(HF_CLEAR_WRONG_INDEX)) wipeRange(addressAt(first + (i << 4)), pagesAt(first));
+      else wipeRange(addressAt(first + (i << 4)), pagesAt(first + (i << 4)));
     }
   }
+}
+
+// Whether a page is not in the physical address space that the owner's id stands for.
+function isElsewhere(owner: u32, pa: u64): bool {
+  return isSecure(owner) != isSecurePage(pa);
 }
 
 function wipeRange(start: u64, pages: u64): void {

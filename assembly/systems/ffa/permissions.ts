@@ -19,7 +19,9 @@ import {
   REASON_FFA_RANGE,
   REASON_FFA_TABLE_MEMORY,
 } from "../../abi/ffa";
+import { HF_PERM_RANGE_EDGE, HF_PERM_SET_DROPS_STATE } from "../../abi/mutations";
 import { iaSize, pageMask, pageShift, pageSize } from "../../arch/geometry";
+import { isMutated } from "../../memory/mutation";
 import { refuse } from "../../memory/verdict";
 import { Endpoint, endpointMode, isEl0, isInitialising, setEndpointMode } from "./endpoint";
 import { replyDone, replyPermission } from "./reply";
@@ -68,7 +70,7 @@ export function permSet(caller: Endpoint, base: u64, pages: u32, permission: u32
   if (refused != 0) return refused;
   const end = base + ((pages as u64) << pageShift);
   if (base & pageMask) return invalid(REASON_FFA_ALIGNMENT, base, 0, 0);
-  if (pages == 0 || end < base) return invalid(REASON_FFA_RANGE, base, 0, pages);
+  if ((pages == 0 && !isMutated(HF_PERM_RANGE_EDGE)) || end < base) return invalid(REASON_FFA_RANGE, base, 0, pages);
   if (permission != READ_ONLY && permission != READ_WRITE && permission != READ_EXECUTE) {
     return invalid(REASON_FFA_PERM_VALUE, base, READ_ONLY, permission);
   }
@@ -94,7 +96,8 @@ function accessOf(permission: u32): i32 {
 
 function setPages(caller: Endpoint, base: u64, end: u64, access: i32): i32 {
   for (let pa = base; pa < end; pa += pageSize) {
-    const mode = (endpointMode(caller, pa) & ~ACCESS) | access;
+    const kept = isMutated(HF_PERM_SET_DROPS_STATE) ? 0 : endpointMode(caller, pa) & ~ACCESS;
+    const mode = kept | access;
     if (!setEndpointMode(caller, pa, mode)) return refuse(FFA_NO_MEMORY, REASON_FFA_TABLE_MEMORY, pa, 0, 0);
   }
   replyDone();

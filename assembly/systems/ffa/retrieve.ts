@@ -36,6 +36,8 @@ import {
   REASON_FFA_TAG,
   REASON_FFA_TYPE,
 } from "../../abi/ffa";
+import { HF_NS_EXEC, HF_UNINITIALISED_MODE } from "../../abi/mutations";
+import { isMutated } from "../../memory/mutation";
 import { refuse } from "../../memory/verdict";
 import {
   access,
@@ -218,7 +220,9 @@ function checkInstruction(transaction: Transaction, id: u32, asked: u32): i32 {
     return invalid(REASON_FFA_PERMISSIONS, id, fitting << 2, asked << 2);
   }
   if (asked == RESERVED_VALUE) return denied(REASON_FFA_PERMISSIONS, id, fitting << 2, asked << 2);
-  if (asked == INSTRUCTION_X && wasNonSecure(transaction) && !canProtect) return invalid(REASON_FFA_EXECUTE, id, 0, 0);
+  if (!isMutated(HF_NS_EXEC) && asked == INSTRUCTION_X && wasNonSecure(transaction) && !canProtect) {
+    return invalid(REASON_FFA_EXECUTE, id, 0, 0);
+  }
   return 0;
 }
 
@@ -253,6 +257,7 @@ function mapForReceiver(manager: Manager, transaction: Transaction, caller: Endp
 }
 
 function receiverMode(transaction: Transaction): i32 {
+  if (isMutated(HF_UNINITIALISED_MODE)) return transaction.originalMode;
   let result = MODE_R | (transaction.originalMode & (MODE_D | MODE_NS));
   if (dataAccess(granted) == DATA_RW) result |= MODE_W;
   if (instructionAccess(granted) == INSTRUCTION_X) result |= MODE_X;

@@ -36,6 +36,8 @@ import {
   REASON_FFA_FRAGMENT_LIMIT,
   REASON_FFA_WIPE,
 } from "../../abi/ffa";
+import { HF_DESCRIPTOR_COPY_LEAK } from "../../abi/mutations";
+import { isMutated } from "../../memory/mutation";
 import { refuse } from "../../memory/verdict";
 import {
   access,
@@ -251,6 +253,7 @@ export function completeSend(manager: Manager, transaction: Transaction, owner: 
   if (ret == 0) ret = commonMode(transaction, owner);
   if (ret == 0) ret = checkSender(transaction);
   if (ret == 0) ret = hand(manager, transaction, owner, options);
+  if (ret != 0 && isMutated(HF_DESCRIPTOR_COPY_LEAK)) transaction.fragments = 0;
   if (ret != 0) freeTransaction(transaction);
   else recordChanged(transaction);
   return ret;

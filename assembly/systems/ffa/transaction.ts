@@ -29,7 +29,7 @@ export class Receiver {
   /** Fragments that it has retrieved. */
   retrieved: u32;
 }
-const RECEIVER_BYTES: usize = 32;
+export const RECEIVER_BYTES: usize = 32;
 
 @unmanaged
 export class Transaction {
@@ -63,7 +63,7 @@ export class Transaction {
   /** Whether anybody was told of it: what a call takes and gives back itself is no change. */
   announced: u32;
 }
-const TRANSACTION_BYTES: usize = 96;
+export const TRANSACTION_BYTES: usize = 96;
 
 /** The table of one manager. */
 @unmanaged
@@ -87,7 +87,7 @@ export let hypervisor: Manager = changetype<Manager>(0);
 export let spmc: Manager = changetype<Manager>(0);
 
 // Constituents of a fragment stay as they came, 16 bytes each. Blocks of one buffer are linked when free.
-let freeBlocks: usize = 0;
+export let freeBlocks: usize = 0;
 
 /** Makes the tables of both managers. False if linear memory is used up. */
 export function reserveTransactions(transactions: u32, fragments: u32, recipients: u32, bufferPages: u32): bool {
@@ -118,7 +118,7 @@ function newManager(which: u32): Manager | null {
 }
 
 // Of a slot, and of what precedes its list of fragments.
-let slotBytes: usize = 0;
+export let slotBytes: usize = 0;
 let fragmentsOffset: usize = 0;
 
 export function transactionAt(manager: Manager, slot: u32): Transaction {
@@ -203,6 +203,13 @@ function takeBlock(): usize {
   if (block == 0) return reserve((largestBuffer as usize) << 12);
   store<u32>(freeBlocks, load<u32>(block));
   return block;
+}
+
+/** Fragments that could be kept without more linear memory. */
+export function freeFragments(): u32 {
+  let count: u32 = 0;
+  for (let block = load<u32>(freeBlocks) as usize; block != 0; block = load<u32>(block) as usize) count++;
+  return count;
 }
 
 /** share_state_free. */

@@ -33,8 +33,11 @@ import {
   REASON_MODULE_RANGE,
   REASON_NOT_ENROLLED,
 } from "../../abi/android";
+import { RELINQUISH_UNALIGNED } from "../../abi/mutations";
 import { isValid, outputAddress } from "../../arch/descriptor";
 import { pageMask, pageShift, pageSize, pfnToPa, truncatePfn } from "../../arch/geometry";
+import { writeU64 } from "../../memory/dram";
+import { isMutated } from "../../memory/mutation";
 import { recordPage, recording } from "../../memory/journal";
 import { pageOf } from "../../memory/regions";
 import { clearRefusal, panic, PANICKED, refuse } from "../../memory/verdict";
@@ -178,9 +181,16 @@ export function guestRelinquishToHost(vcpu: Vcpu, frame: u64, keepsContent: bool
 
   ret = stage2Unmap(table, ipa, pageSize);
   if (ret != 0) return ret;
-  if (!keepsContent) wipeAndFlush(phys);
+  if (isDefined(EXPLORING) && isMutated(RELINQUISH_UNALIGNED)) wipeBehind(phys, wipedFrom);
+  else if (!keepsContent) wipeAndFlush(phys);
   relinquished = true;
   return returnToHost(phys >> pageShift, 1);
+}
+
+let wipedFrom: u64 = 0;
+
+function wipeBehind(phys: u64, offset: u64): void {
+  for (let at = offset & ~7; at < pageSize; at += 8) writeU64(phys + at, 0);
 }
 
 // mmio_guard_map: exits for accesses to this address are wanted. Only where there is nothing yet.
@@ -280,7 +290,8 @@ function mmioGuardMapHvc(vcpu: Vcpu, x0: u64, x1: u64, x2: u64, x3: u64): i32 {
 }
 
 function relinquishHvc(vcpu: Vcpu, x0: u64, x1: u64, x2: u64, x3: u64): i32 {
-  if ((x2 | x3) != 0 || (x1 & pageMask) != 0) return badArgument(x1);
+  if (isDefined(EXPLORING) && isMutated(RELINQUISH_UNALIGNED)) wipedFrom = x1 & pageMask;
+  else if ((x2 | x3) != 0 || (x1 & pageMask) != 0) return badArgument(x1);
   const ret = guestRelinquishToHost(vcpu, x1 >> pageShift, false);
   if (ret == PANICKED) return ret;
   if (ret == -E2BIG) return leaveToHost(x0, x1, x2, x3, -4);

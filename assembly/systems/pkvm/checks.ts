@@ -28,8 +28,15 @@ import {
   REASON_SIZE,
 } from "../../abi/codes";
 import { REASON_DMA_USE } from "../../abi/android";
+import {
+  PFN_COUNT_OVERFLOW,
+  RANGE_CHECK_ONE_END,
+  SHARE_GUEST_COUNT_OVERFLOW,
+  UNMAPPED_COUNTS_AS_OWNED,
+} from "../../abi/mutations";
 import { isValid, outputAddress } from "../../arch/descriptor";
 import { blockShift, iaBits, pageShift, pageSize, pfnToPa, startLevel } from "../../arch/geometry";
+import { isMutated } from "../../memory/mutation";
 import { findMemoryRange, mappedPageOf, pageOf, rangeEnd, rangeStart } from "../../memory/regions";
 import { panic, refuse } from "../../memory/verdict";
 import { hostState, hypState, refcount } from "../../memory/vmemmap";
@@ -42,21 +49,25 @@ import { guestStateOf, POISONED } from "./annotation";
 /** check_range_allowed_memory: one range, and memory that EL2 may hand around. */
 export function checkMemory(start: u64, end: u64): i32 {
   const region = findMemoryRange(start);
+  if (isDefined(EXPLORING) && isMutated(RANGE_CHECK_ONE_END)) return 0;
   if (end - 1 < rangeStart || end - 1 >= rangeEnd) return refuse(EINVAL, REASON_RANGE_CROSSES, start, 0, 0);
   if (region == null) return refuse(EPERM, REASON_NOT_MEMORY, start, 0, 0);
-  if (region.flags & MEMBLOCK_NOMAP) return refuse(EPERM, REASON_NOMAP, start, 0, 0);
+  if (region.flags & MEMBLOCK_NOMAP && !isMutated(UNMAPPED_COUNTS_AS_OWNED)) {
+    return refuse(EPERM, REASON_NOMAP, start, 0, 0);
+  }
   return 0;
 }
 
 /** pfn_range_is_valid. */
 export function checkPfnRange(pfn: u64, pages: u64): i32 {
   const limit = (1 as u64) << (iaBits - pageShift);
+  if (isDefined(EXPLORING) && isCountedInBytes()) return 0;
   return pfn < limit && limit - pfn >= pages ? 0 : refuse(EINVAL, REASON_PFN_RANGE, pfnToPa(pfn), 0, 0);
 }
 
 /** The host state of one page (frame number below 2^64 / page size). Sets `checkedPage`. */
 export function checkHostPage(pfn: u64, want: i32): i32 {
-  const page = mappedPageOf(pfn);
+  const page = isMutated(UNMAPPED_COUNTS_AS_OWNED) ? pageOf(pfn) : mappedPageOf(pfn);
   if (page == 0) return checkMemory(pfnToPa(pfn), pfnToPa(pfn) + pageSize);
   checkedPage = page;
   const have = hostState(page);
@@ -156,6 +167,11 @@ export function checkSize(pa: u64, ipa: u64, pages: u64): i32 {
   const mask = pfnToPa(block) - 1;
   if (pa & mask) return refuse(EINVAL, REASON_ALIGNMENT, pa, 0, 0);
   return ipa & mask ? refuse(EINVAL, REASON_ALIGNMENT, ipa, 0, 0) : 0;
+}
+
+/** Frame numbers and counts are turned into bytes before they are bounded: 2^52 + 1 pages are one. */
+export function isCountedInBytes(): bool {
+  return isMutated(PFN_COUNT_OVERFLOW) || isMutated(SHARE_GUEST_COUNT_OVERFLOW);
 }
 
 /** Table pages a vCPU needs for the deepest walk: levels - 1. */

@@ -30,7 +30,7 @@ const MAJOR: u32 = 0x7fff;
 const BIT_31: u32 = 0x8000_0000;
 
 @unmanaged
-class Mailbox {
+export class Mailbox {
   /** The host's pages. */
   tx: u64;
   rx: u64;
@@ -41,7 +41,7 @@ class Mailbox {
 }
 const MAILBOX_BYTES: usize = 32;
 
-let mailbox: Mailbox = changetype<Mailbox>(0);
+export let mailbox: Mailbox = changetype<Mailbox>(0);
 
 /** False if linear memory is used up. */
 export function reserveMailbox(): bool {

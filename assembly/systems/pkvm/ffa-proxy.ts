@@ -30,8 +30,10 @@ import {
   REASON_PROXY_TRUNCATED,
   REASON_PROXY_TX_LENGTH,
 } from "../../abi/ffa-proxy";
+import { FFA_ACCESS_DESCRIPTOR_OFFSET, FFA_COMPOSITE_OFFSET_WRAP, FFA_UNALIGNED_RANGE } from "../../abi/mutations";
 import { pageMask, pageShift, pageSize } from "../../arch/geometry";
 import { reserve } from "../../memory/heap";
+import { isMutated } from "../../memory/mutation";
 import { panic, refuse } from "../../memory/verdict";
 import { hostShareFfa, hostUnshareFfa } from "./ffa";
 import { checkTx, FFA_PAGE_SHIFT, ffaVersion, HOST_FFA_ID, readHostTx, reserveMailbox } from "./ffa-mailbox";
@@ -43,10 +45,10 @@ const ACCESS_1_2: u32 = 32;
 const COMPOSITE: u32 = 16;
 const RANGE: u32 = 16;
 /** The longest message: EL2's descriptor buffer. */
-const DESCRIPTOR_BYTES: u32 = 9 << 12;
+export const DESCRIPTOR_BYTES: u32 = 9 << 12;
 
 /** Where EL2 puts together the descriptor of a reclaim. */
-let descriptor: usize = 0;
+export let descriptor: usize = 0;
 /** Ranges of the message that is being passed on. */
 let ranges: usize = 0;
 let rangeCount: u32 = 0;
@@ -101,13 +103,19 @@ function accessOffset(from: usize): u64 {
 function findRanges(from: usize, fragment: u32): i32 {
   const access = accessOffset(from);
   const end = access + accessBytes();
-  if (end > fragment) return invalid(REASON_PROXY_TRUNCATED, end, end as u32, fragment);
+  if (!isMutated(FFA_ACCESS_DESCRIPTOR_OFFSET) && end > fragment) {
+    return invalid(REASON_PROXY_TRUNCATED, end, end as u32, fragment);
+  }
   const composite = load<u32>(from + (access as usize), 4);
   if (composite == 0) return invalid(REASON_PROXY_COMPOSITE_OFFSET, 0, end as u32, 0);
   const endpoints = load<u32>(from, 28);
   if (endpoints != 1) return invalid(REASON_PROXY_ENDPOINTS, 28, 1, endpoints);
   const sender = load<u16>(from) as u32;
   if (sender != HOST_FFA_ID) return invalid(REASON_PROXY_SENDER, 0, HOST_FFA_ID, sender);
+  if (isMutated(FFA_COMPOSITE_OFFSET_WRAP) && composite + COMPOSITE < composite) {
+    setRanges(from + composite + COMPOSITE, (fragment - composite - COMPOSITE) / RANGE);
+    return 0;
+  }
   const first = (composite as u64) + COMPOSITE;
   if (first > fragment) return invalid(REASON_PROXY_COMPOSITE_OFFSET, 0, end as u32, composite);
   const left = fragment - (first as u32);
@@ -134,6 +142,7 @@ function shareRanges(): i32 {
 function shareRange(at: usize): i32 {
   const address = load<u64>(at);
   const size = sizeOf(at);
+  if (isMutated(FFA_UNALIGNED_RANGE)) return hostShareFfa(address >> pageShift, size >> pageShift);
   if ((address | size) & pageMask) return refuse(FFA_DENIED, REASON_PROXY_ALIGNMENT, address, 0, 0);
   return hostShareFfa(address >> pageShift, size >> pageShift);
 }

@@ -5,6 +5,7 @@ import {
   EEXIST,
   EPERM,
   NOPAGE,
+  OWNED,
   PANIC_HANDLE_HOST_MEM_ABORT,
   PANIC_HOST_INJECT_MEM_ABORT,
   PANIC_HOST_STAGE2_IDMAP,
@@ -13,8 +14,16 @@ import {
 } from "../../abi/codes";
 import { MODULE_NOPAGE, REASON_HOST_PERMISSION } from "../../abi/android";
 import { ABORT_INJECTED, ABORT_MAPPED, ABORT_RETRY, ABORT_SPURIOUS, EFFECT_ABORT } from "../../abi/records";
+import {
+  FAULT_FRAME_IS_4K,
+  GRANULE_LEVEL_OFF_BY_ONE,
+  HOST_ABORT_PANICS,
+  HOST_FAULT_RACE_PANIC,
+  HOST_SCANS_HYP_SECTIONS,
+  NO_FITTING_GRANULE,
+} from "../../abi/mutations";
 import { isValid } from "../../arch/descriptor";
-import { granuleSize, isBlockLevel, pageShift } from "../../arch/geometry";
+import { granuleSize, isBlockLevel, pageShift, pageSize } from "../../arch/geometry";
 import {
   EC_DABT_CUR,
   EC_DABT_LOW,
@@ -35,9 +44,10 @@ import {
   SPSR_MODE,
 } from "../../arch/syndrome";
 import { record, recording } from "../../memory/journal";
+import { isMutated } from "../../memory/mutation";
 import { findMemoryRange, pageOf, rangeEnd, rangeStart } from "../../memory/regions";
 import { panic, PANICKED, refuse } from "../../memory/verdict";
-import { hostState } from "../../memory/vmemmap";
+import { hostState, hypState } from "../../memory/vmemmap";
 import { PROT_RW, PROT_RWX } from "../../pagetable/attributes";
 import { getLeaf, leaf, leafLevel } from "../../pagetable/walk";
 import { mapHost } from "./host-stage2";
@@ -57,7 +67,7 @@ export function hostAbort(esr: u64, spsr: u64, far: u64, hpfar: u64, atFails: bo
   lastAbortSize = 0;
   let ipa: u64 = 0;
   if (isHpfarValid(esr)) {
-    ipa = (hpfar & HPFAR_FIPA) << 8;
+    ipa = (hpfar & HPFAR_FIPA) << (isMutated(FAULT_FRAME_IS_4K) ? pageShift - 4 : 8);
   } else {
     if (isAbortOnWalk(esr) || (isExternalAbort(esr) && (esr & FNV) != 0)) return panic(PANIC_HANDLE_HOST_MEM_ABORT);
     if (atFails) return finish(ABORT_RETRY, 0, 0, 0);
@@ -65,10 +75,18 @@ export function hostAbort(esr: u64, spsr: u64, far: u64, hpfar: u64, atFails: bo
   }
   const ret = mapOnDemand(ipa, esr);
   if (ret == 0) return finish(ABORT_MAPPED, ipa, 0, 0);
+  if (ret == -EEXIST && isMutated(HOST_FAULT_RACE_PANIC)) return panic(PANIC_HANDLE_HOST_MEM_ABORT);
   if (ret == -EEXIST) return finish(ABORT_SPURIOUS, ipa, 0, ret);
-  if (ret != -EPERM) return panic(PANIC_HANDLE_HOST_MEM_ABORT);
+  if (ret != -EPERM || isMutated(HOST_ABORT_PANICS)) return panic(PANIC_HANDLE_HOST_MEM_ABORT);
+  if (isDefined(EXPLORING) && isMutated(HOST_SCANS_HYP_SECTIONS) && isHyps(ipa))
+    return panic(PANIC_HANDLE_HOST_MEM_ABORT);
   const injected = injectedSyndrome(esr, spsr);
   return injected == 0 ? PANICKED : finish(ABORT_INJECTED, ipa, injected, ret);
+}
+
+function isHyps(ipa: u64): bool {
+  const page = pageOf(ipa >> pageShift);
+  return page != 0 && hypState(page) == OWNED;
 }
 
 function finish(outcome: i32, ipa: u64, injected: u64, ret: i32): i32 {
@@ -113,6 +131,7 @@ function mapOnDemand(ipa: u64, esr: u64): i32 {
   if (leaf != 0) return refuseAnnotated(ipa);
   let level = leafLevel;
   while (level != 3 && !fits(ipa, level, from, to)) level++;
+  if (isDefined(EXPLORING) && hasNoGranule(ipa, from)) return panic(PANIC_HOST_STAGE2_IDMAP);
   lastAbortSize = granuleSize(level);
   lastAbortStart = ipa & ~(lastAbortSize - 1);
   return mapHost(lastAbortStart, lastAbortSize, prot);
@@ -121,7 +140,13 @@ function mapOnDemand(ipa: u64, esr: u64): i32 {
 function fits(ipa: u64, level: i32, from: u64, to: u64): bool {
   const granule = granuleSize(level);
   const start = ipa & ~(granule - 1);
+  if (isDefined(EXPLORING) && isMutated(GRANULE_LEVEL_OFF_BY_ONE)) return start >= from && start + granule <= to;
   return isBlockLevel(level) && start >= from && start + granule <= to;
+}
+
+// Memory that begins in the middle of its first page: not even the page fits.
+function hasNoGranule(ipa: u64, from: u64): bool {
+  return isMutated(NO_FITTING_GRANULE) && findMemoryRange(ipa) != null && ipa - from < pageSize;
 }
 
 function refuseAnnotated(ipa: u64): i32 {

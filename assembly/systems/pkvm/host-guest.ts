@@ -9,6 +9,7 @@ import {
   EPERM,
   NOPAGE,
   OWNED,
+  PANIC_EL2_FAULT,
   PANIC_ASSERT_HOST_SHARED_GUEST,
   PANIC_PKVM_HOST_DONATE_GUEST,
   PANIC_PKVM_HOST_SHARE_GUEST,
@@ -24,9 +25,11 @@ import {
   SHARED_BORROWED,
   SHARED_OWNED,
 } from "../../abi/codes";
+import { DONATE_GUEST_BEFORE_MEMCACHE_CHECK, SHARE_GUEST_BEFORE_MEMCACHE_CHECK } from "../../abi/mutations";
 import { isValid, outputAddress } from "../../arch/descriptor";
 import { granuleSize, pageShift, pageSize, pfnToPa, truncatePfn } from "../../arch/geometry";
 import { pageOf } from "../../memory/regions";
+import { isMutated } from "../../memory/mutation";
 import { panic, PANICKED, refuse } from "../../memory/verdict";
 import { hostState, setHostState, setShareCount, shareCount } from "../../memory/vmemmap";
 import { PROT_RWX } from "../../pagetable/attributes";
@@ -43,6 +46,7 @@ import {
   checkNoDma,
   checkPfnRange,
   checkSize,
+  isCountedInBytes,
 } from "./checks";
 import { annotateHost } from "./host-stage2";
 import { el2Debug, isAndroid } from "./machine";
@@ -65,12 +69,15 @@ export function hostShareGuest(vcpu: Vcpu, pfn: u64, frame: u64, pages: u64, pro
   const ipa = pfnToPa(frame);
   const phys = pfnToPa(pfn);
   if (prot & ~PROT_RWX) return refuse(EINVAL, REASON_PROT, prot, PROT_RWX as u32, prot as u32);
+  if (isDefined(EXPLORING) && isCountedInBytes() && (truncatePfn(pfn) != pfn || truncatePfn(pages) != pages)) {
+    return shareWrapped(vcpu, truncatePfn(pfn), frame, truncatePfn(pages), prot);
+  }
   let refusal = checkPfnRange(pfn, pages);
   if (refusal == 0) refusal = checkSize(phys, ipa, pages);
   if (refusal == 0) refusal = checkMemory(phys, phys + pfnToPa(pages));
   if (refusal == 0) refusal = checkGuest(table, ipa, pfnToPa(pages), NOPAGE);
   if (refusal == 0) refusal = checkShareable(pfn, pages);
-  if (refusal == 0) refusal = checkMemcache(vcpu);
+  if (refusal == 0 && !isMutated(SHARE_GUEST_BEFORE_MEMCACHE_CHECK)) refusal = checkMemcache(vcpu);
   if (refusal != 0) return refusal;
 
   const first = pageOf(pfn);
@@ -82,6 +89,13 @@ export function hostShareGuest(vcpu: Vcpu, pfn: u64, frame: u64, pages: u64, pro
   table.memcache = vcpu.memcache;
   const ret = stage2Map(table, ipa, pfnToPa(pages), phys, withState(prot, SHARED_BORROWED), true, 0);
   return ret == 0 ? 0 : panic(PANIC_PKVM_HOST_SHARE_GUEST);
+}
+
+// What is left of the arguments as bytes passes the checks; then the states are written that the whole of them names, which
+// are nobody's: EL2 has no such entries of the vmemmap.
+function shareWrapped(vcpu: Vcpu, pfn: u64, frame: u64, pages: u64, prot: u64): i32 {
+  const ret = hostShareGuest(vcpu, pfn, frame, pages, prot);
+  return ret == 0 ? panic(PANIC_EL2_FAULT) : ret;
 }
 
 // Pages of the host's own, or already shared with guests and with nobody else.
@@ -160,7 +174,7 @@ export function hostDonateGuest(vcpu: Vcpu, pfn: u64, frame: u64): i32 {
   const page = truncatePfn(pfn);
   let refusal = checkHostPage(page, OWNED);
   if (refusal == 0) refusal = checkGuestPage(vm.table, pfnToPa(gfn), NOPAGE);
-  if (refusal == 0) refusal = checkMemcache(vcpu);
+  if (refusal == 0 && !isMutated(DONATE_GUEST_BEFORE_MEMCACHE_CHECK)) refusal = checkMemcache(vcpu);
   if (refusal != 0) return refusal;
 
   // The host is unmapped and flushed before the guest is mapped: never both.

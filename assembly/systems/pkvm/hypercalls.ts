@@ -8,7 +8,9 @@ import {
   REASON_VM_NOT_PROTECTED,
   REASON_VM_PROTECTED,
 } from "../../abi/codes";
+import { isMutated } from "../../memory/mutation";
 import { refuse } from "../../memory/verdict";
+import { FLUSH_RANGE_NOT_FOR_PKVM } from "../../abi/mutations";
 import { TLBI_FLUSH_VMID } from "../../abi/tlb";
 import { expectFresh } from "../../arch/tlb-checks";
 import { flushVmid } from "../../pagetable/maintenance";
@@ -23,7 +25,7 @@ import {
 } from "./host-guest";
 import { recordHostList, refillMemcache } from "./lifecycle";
 import { vcpuInPoisonFault } from "./reclaim";
-import { findVm, loadedVcpu, Vcpu, Vm } from "./vm";
+import { findVm, getVm, loadedVcpu, putVm, Vcpu, Vm } from "./vm";
 
 // The loaded vCPU, of a VM of the wanted kind.
 function checkLoaded(vcpu: Vcpu | null, wantProtected: bool): i32 {
@@ -59,28 +61,28 @@ export function hcallShareGuest(pfn: u64, gfn: u64, pages: u64, prot: u64): i32 
 }
 
 export function hcallUnshareGuest(handle: u32, gfn: u64, pages: u64): i32 {
-  const vm = findVm(handle);
+  const vm = getVm(handle);
   const refusal = checkNonProtected(vm, handle);
-  return refusal != 0 ? refusal : hostUnshareGuest(vm!, gfn, pages);
+  return putVm(vm, refusal != 0 ? refusal : hostUnshareGuest(vm!, gfn, pages));
 }
 
 export function hcallWrprotectGuest(handle: u32, gfn: u64, pages: u64): i32 {
-  const vm = findVm(handle);
+  const vm = getVm(handle);
   const refusal = checkNonProtected(vm, handle);
-  return refusal != 0 ? refusal : hostWrprotectGuest(vm!, gfn, pages);
+  return putVm(vm, refusal != 0 ? refusal : hostWrprotectGuest(vm!, gfn, pages));
 }
 
 export function hcallTestClearYoungGuest(handle: u32, gfn: u64, pages: u64, mkold: bool): i32 {
-  const vm = findVm(handle);
+  const vm = getVm(handle);
   const refusal = checkNonProtected(vm, handle);
-  return refusal != 0 ? refusal : hostTestClearYoungGuest(vm!, gfn, pages, mkold);
+  return putVm(vm, refusal != 0 ? refusal : hostTestClearYoungGuest(vm!, gfn, pages, mkold));
 }
 
 /** __pkvm_tlb_flush_vmid: of a non-protected VM; else nothing, and no error. */
 export function hcallTlbFlushVmid(handle: u32): void {
   const vm = findVm(handle);
   if (vm == null || vm.isProtected) return;
-  flushVmid(vm.table, TLBI_FLUSH_VMID);
+  if (!isMutated(FLUSH_RANGE_NOT_FOR_PKVM)) flushVmid(vm.table, TLBI_FLUSH_VMID);
   expectFresh(vm.table.vmid);
 }
 

@@ -19,6 +19,7 @@ import { isExecutable, isTable, isValid, outputAddress, S2AP_R, S2AP_W, SW, XN }
 import { granuleSize, indexMask, levelShift, pageShift, pfnToPa, pgdPages, startLevel } from "../../arch/geometry";
 import { frameOf } from "../../memory/dram";
 import { heapTop, reserve, setHeapTop } from "../../memory/heap";
+import { head, Pool } from "../../memory/page-pool";
 import {
   findMemoryRange,
   isMemory,
@@ -29,6 +30,7 @@ import {
   Region,
   regionAt,
   regionCount,
+  regionOf,
   vmemmap,
   vmemmapPages,
 } from "../../memory/regions";
@@ -58,6 +60,7 @@ let found: u64 = 0;
 
 // Per page, 16 bytes: guest leaves that own it, share it, borrow it, and pins that VMs hold. Above the machine's state.
 let mappings: usize = 0;
+let pieceTop: usize = 0;
 const OWNERS: usize = 0;
 const SHARERS: usize = 4;
 const BORROWERS: usize = 8;
@@ -92,6 +95,37 @@ export function checkInvariants(wanted: u64): i32 {
   return violated;
 }
 
+// The same in pieces, for a search that asks only about what an operation has touched: what a VM's table, its vCPUs' lists and
+// a page by itself must keep. Between `beginPiece` and `endPiece`; the caller counts who maps and pins the page, as the sweep
+// over everything does for all pages.
+
+export function beginPiece(wanted: u64): bool {
+  mask = wanted;
+  violated = 0;
+  pieceTop = heapTop();
+  mappings = reserve((vmemmapPages as usize) << 4);
+  return mappings != 0;
+}
+
+/** The number of the first invariant that is violated, or 0. */
+export function endPiece(): i32 {
+  setHeapTop(pieceTop);
+  return violated;
+}
+
+export function checkVmTable(vm: Vm): void {
+  checkTable(vm.table, vm);
+}
+
+export function checkOnePage(pfn: u64): void {
+  const page = pageOf(pfn);
+  const pa = pfnToPa(pfn);
+  const region = regionOf(pfn);
+  if (region != null) checkPage(region, page, pa);
+  getLeaf(hostTable, pa);
+  if (leaf != 0) checkHostLeaf(leaf, leafLevel, pa & ~(granuleSize(leafLevel) - 1));
+}
+
 // Notes a violation unless one was found before or nobody asked. Holds means: nothing to note.
 function demand(invariant: i32, holds: bool, what: u64, want: u64, have: u64): void {
   if (holds || violated != 0 || ((mask >> invariant) & 1) == 0) return;
@@ -112,7 +146,7 @@ function checkGuests(): void {
 }
 
 // The host's descriptors that the VM holds on to.
-function countPins(vm: Vm): void {
+export function countPins(vm: Vm): void {
   countPinned(vm.kvmPa, hostKvmBytes);
   for (let at = vm.vcpus; at != 0; at = changetype<Vcpu>(at).next)
     countPinned(changetype<Vcpu>(at).hostPa, hostVcpuBytes);
@@ -143,6 +177,7 @@ function checkTable(table: Stage2, vm: Vm | null): void {
 function checkTablePage(table: Stage2, vm: Vm | null, page: usize, frame: usize, level: i32, base: u64): void {
   let used: u64 = 0;
   for (let index: u64 = 0; index <= indexMask && violated == 0; index++) {
+    if (isDefined(EXPLORING)) index = skipEmpty(frame, index);
     const descriptor = load<u64>(frame + ((index as usize) << 3));
     if (descriptor == 0) continue;
     used++;
@@ -158,13 +193,37 @@ function checkTablePage(table: Stage2, vm: Vm | null, page: usize, frame: usize,
   checkHypOwned(page);
 }
 
+// A search checks every state, and most of a table is empty: the first of the eight entries that `index` is the first of, or of
+// a later eight, that are not all empty; the last entry if there are none.
+function skipEmpty(frame: usize, index: u64): u64 {
+  let first = index;
+  while ((first & 7) == 0 && first + 7 < indexMask) {
+    const at = frame + ((first as usize) << 3);
+    const lower = v128.or(v128.load(at), v128.load(at, 16));
+    if (v128.any_true(v128.or(lower, v128.or(v128.load(at, 32), v128.load(at, 48))))) return first;
+    first += 8;
+  }
+  return first;
+}
+
 // I20 for EL2's own stage 1.
 function checkHypTable(page: usize, level: i32): void {
   checkHypOwned(page);
   for (let index: u64 = 0; index <= indexMask && violated == 0; index++) {
+    if (isDefined(EXPLORING)) index = skipEmpty(frameOf(page), index);
     const descriptor = load<u64>(frameOf(page) + ((index as usize) << 3));
+    if (isDefined(EXPLORING) && level == 3) checkHypMapping(descriptor);
     if (isTable(descriptor, level)) checkHypTable(childPage(descriptor), level + 1);
   }
+}
+
+// I22 for the private range too: what EL2 maps is its own, or pinned.
+function checkHypMapping(descriptor: u64): void {
+  if (!isValid(descriptor)) return;
+  const pa = outputAddress(descriptor);
+  const page = pageOf(pa >> pageShift);
+  const hyp = page != 0 ? hypState(page) : NOPAGE;
+  demand(22, hyp == OWNED || (hyp == SHARED_BORROWED && refcount(page) != 0), pa, OWNED, hyp);
 }
 
 // I20. Frames of a replayed machine are the simulator's.
@@ -174,7 +233,8 @@ function checkHypOwned(page: usize): void {
   demand(20, legal, pfnToPa(pfnOf(page)), OWNED, hypState(page));
 }
 
-function checkMemcaches(vm: Vm): void {
+export function checkMemcaches(vm: Vm): void {
+  if (isDefined(EXPLORING)) checkPool(vm.pool);
   for (let at = vm.vcpus; at != 0; at = changetype<Vcpu>(at).next) {
     let pa = changetype<Vcpu>(at).memcache.head;
     for (let i: u32 = 0; i < changetype<Vcpu>(at).memcache.pages; i++) {
@@ -182,6 +242,17 @@ function checkMemcaches(vm: Vm): void {
       checkHypOwned(page);
       demand(20, refcount(page) == 0, pa, 0, refcount(page));
       pa = load<u64>(frameOf(page));
+    }
+  }
+}
+
+// I20 for the pages that a VM's tables have left.
+function checkPool(pool: Pool): void {
+  for (let blockOrder: u32 = 0; blockOrder <= pool.maxOrder; blockOrder++) {
+    for (let link = load<u64>(head(pool, blockOrder)); link != 0;) {
+      const block = pageOf(link >> pageShift);
+      for (let i: usize = 0; i < 1 << blockOrder; i++) checkHypOwned(block + (i << 3));
+      link = load<u64>(frameOf(block));
     }
   }
 }
@@ -254,7 +325,7 @@ function checkLeafKind(vm: Vm, descriptor: u64, state: i32, level: i32, ipa: u64
   demand(8, vm.isProtected && level == 3 && all, ipa, state, descriptor);
 }
 
-function countMapping(page: usize, state: i32): void {
+export function countMapping(page: usize, state: i32): void {
   const at = mappings + ((page - vmemmap) << 1);
   if (state == OWNED) store<u32>(at, load<u32>(at, OWNERS) + 1, OWNERS);
   else if (state == SHARED_OWNED) store<u32>(at, load<u32>(at, SHARERS) + 1, SHARERS);

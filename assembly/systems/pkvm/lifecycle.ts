@@ -37,15 +37,27 @@ import {
   VM_STATE_LIVE,
   VM_STATE_RESERVED,
 } from "../../abi/records";
+import {
+  DONATE_HOST_IGNORES_REFCOUNT,
+  INIT_VCPU_EARLY_PUBLISH,
+  INIT_VCPU_PIN_LEAK,
+  INIT_VM_LATE_FAILURE,
+  MEMCACHE_TOPUP_UNBOUNDED,
+  POOL_STALE_ORDER,
+  SVE_UNPIN_BY_FLAG,
+} from "../../abi/mutations";
+import { LOCK_HOST, LOCK_HYP, LOCK_VM_TABLE } from "../../abi/locks";
 import { pageMask, pageShift, pfnToPa, pgdPages } from "../../arch/geometry";
 import { readU64, wipePage, writeU64 } from "../../memory/dram";
 import { expectUnused } from "../../arch/tlb-checks";
+import { isMutated } from "../../memory/mutation";
 import { record, recording, recordPointOfCoherency } from "../../memory/journal";
+import { isInterleaving, lockReleased } from "../../memory/lock";
 import { popMemcache, pushMemcache } from "../../memory/memcache";
 import { allocatePages, initPool, splitPage } from "../../memory/page-pool";
 import { pageOf, pfnOf } from "../../memory/regions";
 import { expected, found, panic, PANICKED, panicked, reachLimit, reason, refuse, subject } from "../../memory/verdict";
-import { decrementRefcount, hostState, incrementRefcount, refcount, setRefcount } from "../../memory/vmemmap";
+import { decrementRefcount, hostState, incrementRefcount, refcount, setOrder, setRefcount } from "../../memory/vmemmap";
 import { stage2Destroy } from "../../pagetable/destroy";
 import { flushForTeardown } from "../../pagetable/maintenance";
 import { freeTablePage, rootPage, setRoot } from "../../pagetable/stage2-table";
@@ -55,6 +67,7 @@ import { hostDonateHyp, hypDonateHost, hypPinSharedMem, hypUnpinSharedMem } from
 import { hostKvmBytes, hostVcpuBytes, rootOrder, vcpuBytes, vmBytes, vmBytesPerVcpu } from "./machine";
 import {
   addVcpu,
+  detachVm,
   findVcpu,
   findVm,
   handleBase,
@@ -142,6 +155,7 @@ export function initVm(handle: u32, kvmPa: u64, vmPa: u64, pgdPa: u64, vcpus: i3
   writeKvm(kvmPa, handle, vcpus, kvmFlags);
   let ret = pinDescriptor(kvmPa, hostKvmBytes, 0);
   if (ret != 0) return ret;
+  lockReleased(LOCK_HOST | LOCK_HYP);
   if (vcpus < 1) ret = refuse(EINVAL, REASON_VCPU_COUNT, vcpus, 1, vcpus);
   else if (handle < handleBase) ret = refuse(EINVAL, REASON_HANDLE_RANGE, handle, handleBase, handle);
   else ret = initVmAreas(handle, kvmPa, vmPa, pgdPa, vcpus, kvmFlags);
@@ -152,6 +166,7 @@ export function initVm(handle: u32, kvmPa: u64, vmPa: u64, pgdPa: u64, vcpus: i3
 function initVmAreas(handle: u32, kvmPa: u64, vmPa: u64, pgdPa: u64, vcpus: u32, kvmFlags: u64): i32 {
   const areaBytes = vmBytes + vmBytesPerVcpu * vcpus;
   let ret = takeArea(vmPa, wholePages(areaBytes));
+  lockReleased(LOCK_HOST | LOCK_HYP);
   if (ret != 0) return ret;
   wipeArea(vmPa, wholePages(areaBytes));
   ret = takeArea(pgdPa, pgdPages);
@@ -161,15 +176,22 @@ function initVmAreas(handle: u32, kvmPa: u64, vmPa: u64, pgdPa: u64, vcpus: u32,
     const pa = subject;
     const want = expected;
     const have = found;
+    lockReleased(LOCK_HOST | LOCK_HYP);
     returnArea(vmPa, areaBytes);
+    lockReleased(LOCK_HOST | LOCK_HYP);
     return refuse(ENOMEM, why, pa, want, have);
   }
+  lockReleased(LOCK_HOST | LOCK_HYP);
   // EL2 does not look at what the root allocation gave it (reference 2.12).
   if (pgdPa & (pfnToPa(pgdPages) - 1)) return panic(PANIC_EL2_FAULT);
   const vm = slotOf(handle);
   if (vm == null || vm.state != VM_STATE_RESERVED) {
+    if (vm != null && failsLate()) setRefcount(pageOf(pgdPa >> pageShift), 1);
+    lockReleased(LOCK_VM_TABLE);
     returnArea(vmPa, areaBytes);
+    lockReleased(LOCK_HOST | LOCK_HYP);
     returnArea(pgdPa, pfnToPa(pgdPages));
+    lockReleased(LOCK_HOST | LOCK_HYP);
     return refuse(EINVAL, REASON_SLOT_NOT_RESERVED, handle, 0, 0);
   }
   vm.kvmPa = kvmPa;
@@ -180,6 +202,11 @@ function initVmAreas(handle: u32, kvmPa: u64, vmPa: u64, pgdPa: u64, vcpus: u32,
   initGuestTable(vm, pgdPa >> pageShift);
   setVmState(vm, VM_STATE_LIVE, (kvmFlags & KVM_PROTECTED) != 0, vcpus);
   return 0;
+}
+
+// The table was built before the slot was looked at, and nothing took it down again.
+function failsLate(): bool {
+  return isMutated(INIT_VM_LATE_FAILURE) || isMutated(DONATE_HOST_IGNORES_REFCOUNT);
 }
 
 // kvm_guest_prepare_stage2: a pool over the root pages, then the root taken out of it: an empty pool.
@@ -197,6 +224,7 @@ export function initVcpu(handle: u32, index: u32, hostPa: u64, hypPa: u64): i32 
   let ret = takeArea(hypPa, wholePages(vcpuBytes));
   if (ret != 0) return ret;
   wipeArea(hypPa, wholePages(vcpuBytes));
+  lockReleased(LOCK_HOST | LOCK_HYP);
   const vm = findVm(handle);
   let pinned = false;
   if (vm == null) {
@@ -206,9 +234,12 @@ export function initVcpu(handle: u32, index: u32, hostPa: u64, hypPa: u64): i32 
     pinned = ret == 0;
     if (pinned) ret = checkVcpu(vm, index);
     if (ret == 0) return registerVcpu(vm, index, hostPa, hypPa);
+    if (isMutated(SVE_UNPIN_BY_FLAG)) pinned = true;
+    if (isMutated(INIT_VCPU_PIN_LEAK)) pinned = false;
   }
   if (ret == PANICKED) return ret;
   if (pinned) hypUnpinSharedMem(hostPa, hostPa + hostVcpuBytes);
+  lockReleased(LOCK_VM_TABLE);
   returnArea(hypPa, vcpuBytes);
   return ret;
 }
@@ -228,18 +259,26 @@ function registerVcpu(vm: Vm, index: u32, hostPa: u64, hypPa: u64): i32 {
     reachLimit(LIMIT_CONTENTS);
     return 0;
   }
+  if (isMutated(INIT_VCPU_EARLY_PUBLISH)) lockReleased(0);
   vcpu.hostPa = hostPa;
   vcpu.hypPa = hypPa;
   return 0;
 }
 
 function setLoaded(vcpu: Vcpu, loaded: bool): void {
+  if (isInterleaving() && loaded && !isReady(vcpu)) return;
   const before = vcpuSummary(vcpu);
   vcpu.loaded = loaded;
   if (recording) record(EFFECT_VCPU, 0, vcpu.vm.handle, vcpu.index, before, vcpuSummary(vcpu), 0);
   setLoadedVcpu(loaded ? vcpu : null);
   if (loaded) incrementRefcount(vcpu.vm.vmPage);
   else decrementRefcount(vcpu.vm.vmPage);
+}
+
+// Whether no other CPU has it loaded. EL2 reads the host's vCPU, through the pointer that init_vcpu stored.
+function isReady(vcpu: Vcpu): bool {
+  if (vcpu.hostPa == 0) panic(PANIC_EL2_FAULT);
+  return !vcpu.loaded && vcpu.hostPa != 0;
 }
 
 /** pkvm_load_hyp_vcpu: silently nothing where it cannot (reference 5.3). */
@@ -265,8 +304,9 @@ export function vcpuPut(): void {
 // refill_memcache: pages of the host's list become EL2's, until EL2 has as many as the host offered at the start.
 // What was moved before a refusal stays moved.   nvhe/hyp-main.c:pkvm_refill_memcache
 export function refillMemcache(vcpu: Vcpu): i32 {
-  const target = vcpu.hostListLength;
+  let target = vcpu.hostListLength;
   let ret = 0;
+  if (isDefined(EXPLORING) && isMutated(MEMCACHE_TOPUP_UNBOUNDED)) target += vcpu.memcache.pages;
   while (ret == 0 && vcpu.memcache.pages < target) {
     const pfn = topOfHostList(vcpu);
     ret = hostDonateHyp(pfn, 1);
@@ -276,6 +316,7 @@ export function refillMemcache(vcpu: Vcpu): i32 {
     } else {
       popHostList(vcpu);
       pushMemcache(vcpu.memcache, pageOf(pfn));
+      lockReleased(LOCK_HOST | LOCK_HYP);
     }
   }
   recordHostList(vcpu);
@@ -312,19 +353,27 @@ export function finalizeTeardownVm(handle: u32): i32 {
     return refusal;
   }
   flushForTeardown(vm.table);
+  const gone = isInterleaving() ? detach(vm) : vm;
   stage2List = 0;
   teardownList = 0;
   stage2ListHead = 0;
   teardownListHead = 0;
-  returnTables(vm);
-  returnVcpus(vm);
-  returnOnList(vm.vmPa, vmBytes + vmBytesPerVcpu * vm.createdVcpus);
-  hypUnpinSharedMem(vm.kvmPa, vm.kvmPa + hostKvmBytes);
-  removeVcpus(vm);
-  expectUnused(vm.table.vmid);
+  returnTables(gone);
+  returnVcpus(gone);
+  returnOnList(gone.vmPa, vmBytes + vmBytesPerVcpu * gone.createdVcpus);
+  hypUnpinSharedMem(gone.kvmPa, gone.kvmPa + hostKvmBytes);
+  removeVcpus(gone);
+  expectUnused(gone.table.vmid);
   if (recording) record(EFFECT_TEARDOWN, 0, handle, teardownList, stage2List, 0, 0);
-  setVmState(vm, VM_STATE_FREE, false, 0);
+  setVmState(gone, VM_STATE_FREE, false, 0);
   return panicked != 0 ? PANICKED : 0;
+}
+
+// The slot is empty before anything goes back: it may get another VM while this one is taken down.
+function detach(vm: Vm): Vm {
+  const gone = detachVm(vm);
+  lockReleased(LOCK_VM_TABLE);
+  return gone;
 }
 
 // The two lists of pages handed back, threaded through their first 8 bytes before each donation.
@@ -339,6 +388,17 @@ function giveBackStage2Page(page: usize): void {
   stage2ListHead = pfnToPa(pfn);
   stage2List++;
   if (hypDonateHost(pfn, 1) != 0) panic(PANIC_TEARDOWN_DONATE);
+  pauseTeardown();
+}
+
+// Another CPU may take down another VM meanwhile: the lists are this call's.
+function pauseTeardown(): void {
+  if (!isInterleaving()) return;
+  const stage2Head = stage2ListHead;
+  const teardownHead = teardownListHead;
+  lockReleased(LOCK_HOST | LOCK_HYP);
+  stage2ListHead = stage2Head;
+  teardownListHead = teardownHead;
 }
 
 // reclaim_pgtable_pages: the tables into the pool, then the pool to the host.
@@ -347,6 +407,8 @@ function returnTables(vm: Vm): void {
   for (let i: u32 = 0; i < pgdPages; i++) freeTablePage(vm.table, rootPage(vm.table, i));
   for (let page = allocatePages(vm.pool, 0); page != 0; page = allocatePages(vm.pool, 0)) {
     setRefcount(page, 0);
+    if (isDefined(EXPLORING) && isMutated(POOL_STALE_ORDER) && page == rootPage(vm.table, 0))
+      setOrder(page, rootOrder());
     giveBackStage2Page(page);
   }
 }
@@ -356,6 +418,7 @@ function returnVcpus(vm: Vm): void {
     const vcpu = findVcpu(vm, index);
     if (vcpu == null) continue;
     hypUnpinSharedMem(vcpu.hostPa, vcpu.hostPa + hostVcpuBytes);
+    pauseTeardown();
     for (let page = popMemcache(vcpu.memcache); page != 0; page = popMemcache(vcpu.memcache)) {
       if (recording) recordPointOfCoherency(pfnToPa(pfnOf(page)), pageMask + 1);
       giveBackStage2Page(page);
@@ -375,4 +438,5 @@ function returnOnList(pa: u64, bytes: u64): void {
   }
   if (recording) recordPointOfCoherency(pa, pfnToPa(pages));
   if (hypDonateHost(pa >> pageShift, pages) != 0) panic(PANIC_TEARDOWN_DONATE);
+  pauseTeardown();
 }

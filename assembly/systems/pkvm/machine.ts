@@ -1,7 +1,7 @@
 // The pKVM machine: host stage 2, EL2's pools, VM slots, and its state at hand-over to the host
 // (nvhe/setup.c; reference pkvm-el2 section 1.7, golden vectors section 4).
 
-import { NOPAGE, OWNED } from "../../abi/codes";
+import { NOPAGE, OWNED, PANIC_EL2_FAULT, PANIC_INIT_FINALISE } from "../../abi/codes";
 import {
   CONFIG_CARVEOUT_BASE,
   CONFIG_CARVEOUT_SIZE,
@@ -23,10 +23,13 @@ import {
   KIND_REPLAYED,
 } from "../../abi/config";
 import { CREATE_CARVEOUT, CREATE_OK, CREATE_POOL, CREATE_TOO_LARGE, PKVM_ID_HYP, REGION_FRAMES } from "../../abi/codes";
+import { FINALISE_BEFORE_FIXMAP, HOST_PGD_TAIL_REFCOUNT, TEXT_BY_PERMISSION } from "../../abi/mutations";
 import { indexMask, pageShift, pageSize, pfnToPa, pgdPages } from "../../arch/geometry";
 import { reserve } from "../../memory/heap";
+import { isMutated } from "../../memory/mutation";
 import { allocatePages, initPool, Pool, POOL_BYTES, splitPage } from "../../memory/page-pool";
 import { isMemoryRange, pageOf, pfnOf, regionAt, regionCount } from "../../memory/regions";
+import { panic } from "../../memory/verdict";
 import { hostState, setHostState, setHypState } from "../../memory/vmemmap";
 import { PROT_R, PROT_RWX } from "../../pagetable/attributes";
 import { hypMapPage, initHypStage1, PAGE_HYP, PAGE_HYP_EXEC } from "../../pagetable/hyp-stage1";
@@ -40,6 +43,7 @@ import {
   Stage2,
   STAGE2_BYTES,
 } from "../../pagetable/stage2-table";
+import { isForgotten, isVisitedTwice, mapPrivateRange } from "./private-range";
 import { reserveVms } from "./vm";
 import { TYPE_DONATION, donationAnnotation } from "./annotation";
 
@@ -111,6 +115,7 @@ function createFromCarveout(config: usize, poolPages: u64): i32 {
   initPool(hypPool, pfn, min(poolPfn - pfn, hypStage1Budget()), 0);
   initPool(hostPool, poolPfn, poolPages, 0);
   if (!initHypStage1(hypPool) || !takeHostRoot()) return CREATE_POOL;
+  if (isDefined(EXPLORING) && !mapPrivateRange(hypPool, pfn - 1)) return CREATE_POOL;
   if (!fixOwnership(base >> pageShift, endPfn)) return CREATE_POOL;
   return !isAndroid || prepopulate() ? CREATE_OK : CREATE_POOL;
 }
@@ -154,7 +159,7 @@ export let guestFramesEnd: u64 = 0;
 function takeHostRoot(): bool {
   const root = allocatePages(hostPool, rootOrder());
   if (root == 0) return false;
-  splitPage(root);
+  if (!isMutated(HOST_PGD_TAIL_REFCOUNT)) splitPage(root);
   setRoot(hostTable, root);
   return true;
 }
@@ -184,13 +189,19 @@ function tablesFor(pages: u64): u64 {
   return total;
 }
 
+/** Executable like text and behind it, as vectors are that are put together at boot. */
+const OTHER_CODE_PAGES: u64 = 1;
+
 // fix_host_ownership: what EL2 maps is EL2's. The host keeps a read-only view of EL2's text, to inspect it after a panic.
 function fixOwnership(firstPfn: u64, endPfn: u64): bool {
   const textFirst = textBase >> pageShift;
   const textPages = textSize >> pageShift;
   for (let pfn = firstPfn; pfn < endPfn; pfn++) {
-    const isText = pfn - textFirst < textPages;
+    if (isDefined(EXPLORING) && isForgotten(pfn)) continue;
+    let isText = pfn - textFirst < textPages;
+    if (isDefined(EXPLORING) && isMutated(TEXT_BY_PERMISSION)) isText = pfn - textFirst < textPages + OTHER_CODE_PAGES;
     if (!giveToHyp(pfn, isText)) return false;
+    if (isDefined(EXPLORING) && isVisitedTwice(pfn)) panic(PANIC_INIT_FINALISE);
   }
   for (let pfn = textFirst; pfn < textFirst + textPages; pfn++) {
     if (pfn - firstPfn < endPfn - firstPfn) continue;
@@ -204,6 +215,7 @@ export function giveToHyp(pfn: u64, isText: bool): bool {
   const page = pageOf(pfn);
   const pa = pfnToPa(pfn);
   if (!hypMapPage(pa, isText ? PAGE_HYP_EXEC : PAGE_HYP)) return false;
+  if (isDefined(EXPLORING) && isMutated(FINALISE_BEFORE_FIXMAP)) panic(PANIC_EL2_FAULT);
   setHypState(page, OWNED);
   setHostState(page, NOPAGE);
   if (isText) return stage2Map(hostTable, pa, pageSize, pa, PROT_R, true, 0) == 0;

@@ -42,7 +42,7 @@ import { getLeaf, leaf, leafLevel } from "../../pagetable/walk";
 import { checkGuestMapped } from "./checks";
 import { returnToHost } from "./host-stage2";
 import { hostTable, isAndroid } from "./machine";
-import { findVm, isDying, Vm } from "./vm";
+import { findVm, getVm, isDying, putVm, Vm } from "./vm";
 import {
   POISONED,
   TYPE_DONATION,
@@ -118,9 +118,9 @@ export function hostReclaimPageGuest(vm: Vm, frame: u64): i32 {
 
 // nvhe/pkvm.c:__pkvm_reclaim_dying_guest_page
 export function reclaimDyingGuestPage(handle: u32, gfn: u64): i32 {
-  const vm = findVm(handle);
+  const vm = getVm(handle);
   if (vm == null) return refuse(EINVAL, REASON_NO_SUCH_VM, handle, 0, 0);
-  return isDying(vm) ? hostReclaimPageGuest(vm, gfn) : refuse(EINVAL, REASON_VM_NOT_DYING, handle, 0, 0);
+  return putVm(vm, isDying(vm) ? hostReclaimPageGuest(vm, gfn) : refuse(EINVAL, REASON_VM_NOT_DYING, handle, 0, 0));
 }
 
 // vcpu_in_poison_fault: whether the vCPU's last exit was a fault on a poisoned page: 1 or 0. The address comes from EL2's

@@ -1,11 +1,14 @@
 // VMs and vCPUs as EL2 keeps them: a table of slots, handle = base + slot, VMID = slot + 1
 // (nvhe/pkvm.h:struct pkvm_hyp_vm, struct pkvm_hyp_vcpu; reference pkvm-el2 section 5.1).
 
-import { EFFECT_VCPU, EFFECT_VM, VM_STATE_DYING, VM_STATE_LIVE } from "../../abi/records";
+import { EFFECT_VCPU, EFFECT_VM, VM_STATE_DYING, VM_STATE_FREE, VM_STATE_LIVE } from "../../abi/records";
+import { LOCK_GUEST, LOCK_VM_TABLE } from "../../abi/locks";
 import { reserve } from "../../memory/heap";
 import { record, recording } from "../../memory/journal";
+import { isInterleaving, lockReleased } from "../../memory/lock";
 import { Memcache } from "../../memory/memcache";
 import { Pool, POOL_BYTES } from "../../memory/page-pool";
+import { decrementRefcount, incrementRefcount } from "../../memory/vmemmap";
 import { Stage2, STAGE2_BYTES } from "../../pagetable/stage2-table";
 
 @unmanaged
@@ -46,10 +49,12 @@ export class Vcpu {
 
 // A node of a host's list. The list is the host's business: it may name pages that the host cannot write, so it is not
 // threaded through them. 0 u64 pfn | 8 u32 next
-const NODE_BYTES: usize = 16;
-const VM_BYTES: usize = 80;
-const VCPU_BYTES: usize = 64;
-const MEMCACHE_BYTES: usize = 16;
+export const NODE_BYTES: usize = 16;
+export const VM_BYTES: usize = 80;
+export const VCPU_BYTES: usize = 64;
+export const MEMCACHE_BYTES: usize = 16;
+/** VMs that are being taken down and have no slot any more: one on each CPU. */
+const DETACHED: u32 = 2;
 
 export let maxVms: u32 = 0;
 export let handleBase: u32 = 0;
@@ -63,6 +68,7 @@ const NONE: usize = 0;
 export function reserveVms(slots: u32, base: u32): bool {
   maxVms = slots;
   handleBase = base;
+  if (isInterleaving()) slots += DETACHED;
   vms = reserve((slots as usize) * VM_BYTES);
   cpu = reserve(16);
   if (vms == 0 || cpu == 0) return false;
@@ -83,6 +89,47 @@ export function reserveVms(slots: u32, base: u32): bool {
 
 export function vmAt(slot: u32): Vm {
   return changetype<Vm>(vms + (slot as usize) * VM_BYTES);
+}
+
+/** The records of VMs that have no slot any more: in use, or null. Only where CPUs interleave. */
+export function detachedAt(index: u32): Vm | null {
+  const vm = vmAt(maxVms + index);
+  return vm.state != VM_STATE_FREE ? vm : null;
+}
+
+/** Empties a VM's slot; the VM goes on in a record of its own until nothing is left of it. */
+export function detachVm(vm: Vm): Vm {
+  const gone = vmAt(detachedAt(0) == null ? maxVms : maxVms + 1);
+  const table = gone.table;
+  const pool = gone.pool;
+  memory.copy(changetype<usize>(gone), changetype<usize>(vm), VM_BYTES);
+  table.vm = vm.handle;
+  table.vmid = vm.table.vmid;
+  vm.table = table;
+  vm.pool = pool;
+  vm.vcpus = NONE;
+  for (let at = gone.vcpus; at != NONE; at = changetype<Vcpu>(at).next) changetype<Vcpu>(at).vm = gone;
+  setVmState(vm, VM_STATE_FREE, false, 0);
+  return gone;
+}
+
+/** get_vm_by_handle, with a reference that keeps the VM from being taken down until `putVm`. */
+export function getVm(handle: u32): Vm | null {
+  const vm = findVm(handle);
+  if (isInterleaving() && vm != null) {
+    incrementRefcount(vm.vmPage);
+    lockReleased(LOCK_VM_TABLE);
+  }
+  return vm;
+}
+
+/** Drops what `getVm` took, once the call in between has answered `ret`. */
+export function putVm(vm: Vm | null, ret: i32): i32 {
+  if (isInterleaving() && vm != null) {
+    lockReleased(LOCK_GUEST);
+    decrementRefcount(vm.vmPage);
+  }
+  return ret;
 }
 
 /** The slot a handle names, or null below the base and beyond the table. */
