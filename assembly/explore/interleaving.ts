@@ -1,0 +1,341 @@
+// The search with two CPUs: in every state each of them begins an operation, or goes on with the one that it is in the middle
+// of, up to where EL2 releases its locks (reference pkvm-el2 section 9). All schedules at that granularity are visited.
+//
+// A state is the machine's (packed-state.ts) and besides:
+//   between   which of the domain's pages the host has an entry for, as only without one its access faults;
+//             VMs that are being taken down and have no slot any more
+//   CPU       the operation it is in and the saved locals, the vCPU that it has loaded. The two CPUs are interchangeable: the
+//             lower number is first
+//
+// Rules about states are asked where no operation is half-way, but for secrecy, which holds whenever locks are free. That a
+// refused operation changes nothing is asked of those that no other CPU came in between of.
+
+import {
+  DOMAIN_MAX_OPERATIONS,
+  FINDING_FREED,
+  FINDING_INTEGRITY,
+  FINDING_INVARIANT,
+  FINDING_LEAK,
+  FINDING_PANIC,
+  FINDING_REFUSAL,
+  FINDING_SECRECY,
+  SEARCH_DOMAIN,
+  SEARCH_EXHAUSTED,
+  SEARCH_FOUND,
+  SEARCH_JOURNAL_FULL,
+  SEARCH_LIMIT,
+  SEARCH_MORE,
+  SEARCH_PARTS_FULL,
+  SEARCH_STATES_FULL,
+  STEP_CPU,
+  STEP_GOES_ON,
+  STEP_OPERATION,
+  STEP_SUSPENDED,
+} from "../abi/explore";
+import { isValid } from "../arch/descriptor";
+import { pfnToPa } from "../arch/geometry";
+import { isPkvm } from "../batch/machine";
+import { reserve } from "../memory/heap";
+import { limitReached, panicked } from "../memory/verdict";
+import { getLeaf, leaf } from "../pagetable/walk";
+import { hostTable } from "../systems/pkvm/machine";
+import { detachedAt, loadedVcpu, maxVms } from "../systems/pkvm/vm";
+import { forgetParts } from "./components";
+import { giveAway } from "./contents";
+import {
+  CPUS,
+  enterCpu,
+  isQuiescent,
+  leaveCpu,
+  loadedOn,
+  localsBytes,
+  localsOf,
+  reserveCpus,
+  runPart,
+  suspendedOperation,
+} from "./cpus";
+import { domainPfn, operationAt, operations, ownerOf, pages, readDomain } from "./domain";
+import { forgetFindings } from "./findings";
+import { reserveAnswer } from "./interruptible";
+import { journalForget, journalLength, journalOverflowed, mark, undoTo } from "./journal";
+import { add, addNumber, addVmRecord, beginPart, packState, partsOfState, preparePacking } from "./packed-state";
+import {
+  beforeSteps,
+  chooseRules,
+  isPanicAllowed,
+  isPartRight,
+  isStateBetweenRight,
+  isStateRight,
+  isStepRight,
+  judge,
+} from "./rules";
+import { isPossible } from "./possible";
+import {
+  forgetStates,
+  isBroken,
+  isNew,
+  isState,
+  NO_STATE,
+  operationTo,
+  parentOf,
+  setBroken,
+  states,
+  visit,
+} from "./visited";
+
+/** The rules that make sense where CPUs interleave; the specification machine knows of no operation that is half-way. */
+const ASKED: u32 =
+  (1 << FINDING_PANIC) |
+  (1 << FINDING_INVARIANT) |
+  (1 << FINDING_REFUSAL) |
+  (1 << FINDING_SECRECY) |
+  (1 << FINDING_INTEGRITY) |
+  (1 << FINDING_FREED) |
+  (1 << FINDING_LEAK);
+
+const MAX_DEPTH: u32 = 32768;
+const ROW_BYTES: usize = 256;
+/** The step that led to the first state. */
+const NOTHING: u32 = 0x7fff;
+
+// Kinds of parts that only a state of two CPUs has; those below are the machine's.
+const BETWEEN: u32 = 14;
+const CPU: u32 = 15;
+/** Kinds of parts are left for so many slots. */
+const MAX_VMS: u32 = 12;
+/** Between, and two CPUs. */
+const MORE_PARTS: u32 = 3;
+
+// The way from the first state to where the machine is: u32 state | u32 mark before the step that led to it.
+let path: usize = 0;
+let depth: u32 = 0;
+// The way to the next state, from its end.
+let way: usize = 0;
+let row: usize = 0;
+// u8 per operation: whether the CPU can begin it.
+let possible: usize = 0;
+
+let expanded: u32 = 0;
+let tried: u64 = 0;
+let transitions: u64 = 0;
+let deepest: u32 = 0;
+
+export function interleavedExpanded(): u32 {
+  return expanded;
+}
+
+export function interleavedTried(): u64 {
+  return tried;
+}
+
+export function interleavedTransitions(): u64 {
+  return transitions;
+}
+
+export function interleavedDeepest(): u32 {
+  return deepest;
+}
+
+/** Begins at the state in which the machine is, with both CPUs idle. SEARCH_*. */
+export function startInterleaving(invariants: u64, rules: u32): i32 {
+  if (!isPkvm || maxVms > MAX_VMS || !readDomain() || loadedVcpu() != null) return SEARCH_DOMAIN;
+  forgetFindings();
+  forgetParts();
+  forgetStates();
+  journalForget();
+  preparePacking();
+  if (((partsOfState() + MORE_PARTS) as usize) << 1 > ROW_BYTES) return SEARCH_DOMAIN;
+  if (!reserveRoom()) return SEARCH_STATES_FULL;
+  chooseRules(invariants, rules & ASKED);
+  depth = 0;
+  expanded = 0;
+  tried = 0;
+  transitions = 0;
+  deepest = 0;
+  if (mark() < 0) return SEARCH_JOURNAL_FULL;
+  if (!packAll()) return SEARCH_PARTS_FULL;
+  if (visit(row, 0, NOTHING) == NO_STATE) return SEARCH_STATES_FULL;
+  judge(0, NOTHING, 0);
+  if (isStateRight()) return SEARCH_MORE;
+  setBroken(0);
+  return SEARCH_FOUND;
+}
+
+/** For parts that are made one by one (`take`), without a search. False if it cannot be. */
+export function startTurns(): bool {
+  return isPkvm && readDomain() && reserveAnswer() && reserveCpus();
+}
+
+function reserveRoom(): bool {
+  path = reserve((MAX_DEPTH as usize) << 3);
+  way = reserve((MAX_DEPTH as usize) << 2);
+  row = reserve(ROW_BYTES);
+  possible = reserve(DOMAIN_MAX_OPERATIONS);
+  return reserveAnswer() && reserveCpus() && path != 0 && way != 0 && row != 0 && possible != 0;
+}
+
+/** Tries all steps in `count` more states, or up to the first finding. SEARCH_*. */
+export function runInterleaving(count: u32, untilFinding: bool): i32 {
+  for (let i: u32 = 0; i < count && expanded < states; i++) {
+    const status = expand(expanded++, untilFinding);
+    if (status != SEARCH_MORE) return status;
+  }
+  return expanded < states ? SEARCH_MORE : SEARCH_EXHAUSTED;
+}
+
+function expand(state: u32, untilFinding: bool): i32 {
+  if (isBroken(state)) return SEARCH_MORE;
+  const found = goTo(state);
+  if (found != SEARCH_MORE) return found;
+  beforeSteps();
+  for (let cpu: u32 = 0; cpu < CPUS; cpu++) {
+    const status = expandCpu(state, cpu, untilFinding);
+    if (status != SEARCH_MORE) return status;
+  }
+  return SEARCH_MORE;
+}
+
+function expandCpu(state: u32, cpu: u32, untilFinding: bool): i32 {
+  const under = suspendedOperation(cpu);
+  if (under >= 0) return tryStep(state, cpu, (under as u32) | (STEP_GOES_ON as u32), untilFinding);
+  notePossible(cpu);
+  for (let index: u32 = 0; index < operations; index++) {
+    if (load<u8>(possible + index) == 0) continue;
+    const status = tryStep(state, cpu, index, untilFinding);
+    if (status != SEARCH_MORE) return status;
+  }
+  return SEARCH_MORE;
+}
+
+function notePossible(cpu: u32): void {
+  enterCpu(cpu);
+  for (let index: u32 = 0; index < operations; index++) {
+    store<u8>(possible + index, isPossible(operationAt(index)) ? 1 : 0);
+  }
+  leaveCpu(cpu);
+}
+
+function tryStep(state: u32, cpu: u32, step: u32, untilFinding: bool): i32 {
+  const point = mark();
+  if (point < 0) return SEARCH_JOURNAL_FULL;
+  const status = attempt(state, cpu, cpu == 0 ? step : step | (STEP_CPU as u32));
+  if (undoTo(point) != 0) return SEARCH_JOURNAL_FULL;
+  return status == SEARCH_FOUND && !untilFinding ? SEARCH_MORE : status;
+}
+
+/** Tries one step in `state`, in which the machine is; the caller undoes it. */
+function attempt(state: u32, cpu: u32, begun: u32): i32 {
+  tried++;
+  const ret = take(cpu, begun & STEP_OPERATION);
+  const isHalfWay = suspendedOperation(cpu) >= 0;
+  const step = isHalfWay ? begun | (STEP_SUSPENDED as u32) : begun;
+  if (journalOverflowed()) return SEARCH_JOURNAL_FULL;
+  judge(state, step, depth + 1);
+  if (panicked != 0) return isPanicAllowed() ? SEARCH_MORE : SEARCH_FOUND;
+  if (limitReached != 0) return SEARCH_LIMIT;
+  if (!packAll()) return SEARCH_PARTS_FULL;
+  if (isState(state, row)) return SEARCH_MORE;
+  transitions++;
+  const isInOnePiece = !isHalfWay && (begun & STEP_GOES_ON) == 0;
+  const isRight = isInOnePiece ? isStepRight(ret) : isPartRight();
+  return isRight ? arrive(state, step) : SEARCH_FOUND;
+}
+
+/** The step led to the state that is packed in `row`. */
+function arrive(state: u32, step: u32): i32 {
+  const next = visit(row, state, step);
+  if (next == NO_STATE) return SEARCH_STATES_FULL;
+  if (!isNew) return SEARCH_MORE;
+  deepest = max(deepest, depth + 1);
+  if (isQuiescent() ? isStateRight() : isStateBetweenRight()) return SEARCH_MORE;
+  setBroken(next);
+  return SEARCH_FOUND;
+}
+
+/** Makes one part of an operation, by number, or the next part of the one that the CPU is in. What it answers at its end. */
+export function take(cpu: u32, index: u32): i32 {
+  enterCpu(cpu);
+  const before = journalLength();
+  const ret = runPart(cpu, index);
+  if (journalLength() != before) giveAway();
+  leaveCpu(cpu);
+  return ret;
+}
+
+/** Writes the whole state's row. False if there is no room for another part. */
+function packAll(): bool {
+  if (!packState(row)) return false;
+  const to = row + ((partsOfState() as usize) << 1);
+  beginPart();
+  addHostEntries();
+  for (let i: u32 = 0; i < CPUS; i++) {
+    const vm = detachedAt(i);
+    if (vm != null) addVmRecord(vm);
+  }
+  if (!addNumber(to, BETWEEN)) return false;
+  for (let cpu: u32 = 0; cpu < CPUS; cpu++) {
+    beginPart();
+    addCpu(cpu);
+    if (!addNumber(to + 2 + ((cpu as usize) << 1), CPU)) return false;
+  }
+  sortPair(to + 2);
+  return true;
+}
+
+function addHostEntries(): void {
+  let present: u64 = 0;
+  for (let i: u32 = 0; i < pages; i++) {
+    if (ownerOf(i) != 0) continue;
+    getLeaf(hostTable, pfnToPa(domainPfn(i)));
+    if (isValid(leaf)) present |= (1 as u64) << i;
+  }
+  add(present);
+}
+
+function addCpu(cpu: u32): void {
+  add((suspendedOperation(cpu) + 1) as u64);
+  const vcpu = loadedOn(cpu);
+  add(vcpu != null ? ((vcpu.vm.handle as u64) << 32) | (vcpu.index as u64) : u64.MAX_VALUE);
+  const bytes = localsBytes(cpu);
+  const locals = localsOf(cpu);
+  for (let offset: usize = 0; offset < bytes; offset += 4) add(load<u32>(locals + offset) as u64);
+}
+
+function sortPair(at: usize): void {
+  const one = load<u16>(at);
+  const other = load<u16>(at, 2);
+  if (one <= other) return;
+  store<u16>(at, other);
+  store<u16>(at, one, 2);
+}
+
+/** Brings the machine to a state that was visited. */
+function goTo(state: u32): i32 {
+  let length: u32 = 0;
+  for (let at = state; at != 0; at = parentOf(at)) {
+    if (length == MAX_DEPTH) return SEARCH_STATES_FULL;
+    store<u32>(way + ((length++ as usize) << 2), at);
+  }
+  let common: u32 = 0;
+  while (common < depth && common < length && stateOnPath(common) == stateOnWay(length - 1 - common)) common++;
+  if (common < depth && undoTo(load<u32>(path + ((common as usize) << 3), 4) as i32) != 0) return SEARCH_JOURNAL_FULL;
+  for (depth = common; depth < length; depth++) {
+    const point = mark();
+    if (point < 0) return SEARCH_JOURNAL_FULL;
+    const next = stateOnWay(length - 1 - depth);
+    store<u32>(path + ((depth as usize) << 3), next);
+    store<u32>(path + ((depth as usize) << 3), point, 4);
+    const step = operationTo(next);
+    take((step & STEP_CPU) != 0 ? 1 : 0, step & STEP_OPERATION);
+    if (journalOverflowed()) return SEARCH_JOURNAL_FULL;
+  }
+  return SEARCH_MORE;
+}
+
+function stateOnPath(index: u32): u32 {
+  return load<u32>(path + ((index as usize) << 3));
+}
+
+function stateOnWay(index: u32): u32 {
+  return load<u32>(way + ((index as usize) << 2));
+}

@@ -1,0 +1,401 @@
+// Breadth-first search over the domain's operations on the machine itself. States are visited in the order in which they were
+// found; the machine goes from one to the next by undoing to their common ancestor and repeating what led from there on.
+
+import {
+  DOMAIN_MAX_OPERATIONS,
+  EXPLORE_ACCESS,
+  SEARCH_DOMAIN,
+  SEARCH_EXHAUSTED,
+  SEARCH_FOUND,
+  SEARCH_INEXACT,
+  SEARCH_JOURNAL_FULL,
+  SEARCH_LIMIT,
+  SEARCH_MORE,
+  SEARCH_PARTS_FULL,
+  SEARCH_STATES_FULL,
+} from "../abi/explore";
+import { RESULT_REASON, RESULT_RET, RESULT_SIZE } from "../abi/records";
+import { executeVerb } from "../batch/execute";
+import { isPkvm } from "../batch/machine";
+import { operation } from "../batch/operation-record";
+import { reserve } from "../memory/heap";
+import { limitReached, panicked } from "../memory/verdict";
+import { emptyWalkCache } from "../pagetable/walk-cache";
+import { maxVms } from "../systems/pkvm/vm";
+import { access, accessStatus } from "./accesses";
+import { forgetParts } from "./components";
+import { giveAway, isAnythingWritten } from "./contents";
+import {
+  applyChanges,
+  changesBetween,
+  forgetDecisions,
+  HOLDS,
+  IMPOSSIBLE,
+  learn,
+  outcomeOf,
+  UNCHANGED,
+  UNKNOWN,
+} from "./decisions";
+import { operationAt, operations, readDomain } from "./domain";
+import { forgetFindings } from "./findings";
+import { journalForget, journalLength, journalOverflowed, mark, undoTo } from "./journal";
+import { packState, partsOfState, placeOfTable, placeOfVm, preparePacking } from "./packed-state";
+import { isDepthDone, isUnchecked, nextState, noteDiscovery, offer, owns } from "./partition";
+import { pieceCount } from "./pieces";
+import { isPossible } from "./possible";
+import { depend, unwatch, watch } from "./reads";
+import {
+  areRulesOfPieces,
+  beforeSteps,
+  chooseRules,
+  isAnswerRight,
+  isPanicAllowed,
+  isPieceKept,
+  isStateRight,
+  isStepRight,
+  judge,
+} from "./rules";
+import { beginTranslation, endTranslation } from "./translation";
+import {
+  forgetStates,
+  isBroken,
+  isNew,
+  isState,
+  NO_STATE,
+  operationTo,
+  parentOf,
+  rowOf,
+  setBroken,
+  states,
+  visit,
+} from "./visited";
+import { mapWords } from "./word-parts";
+
+const MAX_DEPTH: u32 = 32768;
+const ROW_BYTES: usize = 256;
+/** The operation that led to the first state. */
+const NOTHING: u32 = 0x7fff;
+/** Of what is known (decisions.ts), behind the operations: pieces. */
+const FIRST_PIECE: u32 = DOMAIN_MAX_OPERATIONS;
+
+// The way from the first state to where the machine is: u32 state | u32 mark before the operation that led to it.
+let path: usize = 0;
+let depth: u32 = 0;
+// The way to the next state, from its end.
+let way: usize = 0;
+let row: usize = 0;
+let answer: usize = 0;
+/** Whether the machine is at the state that is being expanded. */
+let isThere: bool = false;
+/** Whether what is known of operations is used: unless every operation is to be carried out in every state. */
+let isRemembering: bool = true;
+/** Whether it is known which parts the machine's words belong to, as it stands. */
+let isMapped: bool = false;
+
+/** States whose operations were all tried. */
+export let expanded: u32 = 0;
+/** Operations that were tried, and those that led to another state. */
+export let tried: u64 = 0;
+export let transitions: u64 = 0;
+/** Operations on the longest of the shortest ways. */
+export let deepest: u32 = 0;
+
+export function reserveSearch(): bool {
+  path = reserve((MAX_DEPTH as usize) << 3);
+  way = reserve((MAX_DEPTH as usize) << 2);
+  row = reserve(ROW_BYTES);
+  answer = reserve(RESULT_SIZE);
+  return path != 0 && way != 0 && row != 0 && answer != 0;
+}
+
+/**
+ * Begins at the state in which the machine is. SEARCH_*.
+ *
+ * @param invariants by number
+ * @param rules 1 << FINDING_*
+ * @param everywhere carry out every operation in every state, whatever is known of it
+ */
+export function startSearch(invariants: u64, rules: u32, everywhere: bool): i32 {
+  if (!isPkvm || !readDomain()) return SEARCH_DOMAIN;
+  forgetFindings();
+  forgetParts();
+  forgetStates();
+  journalForget();
+  preparePacking();
+  if ((partsOfState() as usize) << 1 > ROW_BYTES) return SEARCH_DOMAIN;
+  if (!chooseRules(invariants, rules)) return SEARCH_LIMIT;
+  isRemembering = !everywhere && areRulesOfPieces() && mapWords();
+  forgetDecisions();
+  depth = 0;
+  expanded = 0;
+  tried = 0;
+  transitions = 0;
+  deepest = 0;
+  giveAway();
+  if (mark() < 0) return SEARCH_JOURNAL_FULL;
+  if (!packState(row)) return SEARCH_PARTS_FULL;
+  if (visit(row, 0, NOTHING) == NO_STATE) return SEARCH_STATES_FULL;
+  judge(0, NOTHING, 0);
+  // EL2 may stop as early as boot.
+  if (panicked != 0 ? isPanicAllowed() : isStateRight()) return SEARCH_MORE;
+  setBroken(0);
+  return SEARCH_FOUND;
+}
+
+/** Tries all operations in `count` more states, or up to the first finding. SEARCH_*. */
+export function runSearch(count: u32, untilFinding: bool): i32 {
+  for (let i: u32 = 0; i < count && expanded < states; i++) {
+    const status = expand(expanded++, untilFinding);
+    if (status != SEARCH_MORE) return status;
+  }
+  return expanded < states ? SEARCH_MORE : SEARCH_EXHAUSTED;
+}
+
+/** The same for states of one depth that are this worker's share. SEARCH_EXHAUSTED: there are no more of them. */
+export function runShare(count: u32): i32 {
+  for (let i: u32 = 0; i < count; i++) {
+    const state = nextState();
+    if (state == NO_STATE) break;
+    expanded++;
+    const status = expand(state, false);
+    if (status != SEARCH_MORE) return status;
+  }
+  return isDepthDone() ? SEARCH_EXHAUSTED : SEARCH_MORE;
+}
+
+function expand(state: u32, untilFinding: bool): i32 {
+  if (isBroken(state)) return SEARCH_MORE;
+  isThere = false;
+  if (isUnchecked(state) && !(isRemembering && isKnownRight(rowOf(state)))) {
+    const there = beAt(state);
+    if (there != SEARCH_MORE) return there;
+    if (!isArrivalRight(state)) return untilFinding ? SEARCH_FOUND : SEARCH_MORE;
+  }
+  for (let index: u32 = 0; index < operations; index++) {
+    const outcome = isRemembering ? outcomeOf(index, rowOf(state)) : UNKNOWN;
+    const status = outcome == UNKNOWN ? carryOut(state, index) : repeat(state, index, outcome);
+    if (status != SEARCH_MORE && (status != SEARCH_FOUND || untilFinding)) return status;
+  }
+  return SEARCH_MORE;
+}
+
+/** An operation of which is known what it does in `state`. */
+function repeat(state: u32, index: u32, outcome: u32): i32 {
+  if (outcome == IMPOSSIBLE) return SEARCH_MORE;
+  tried++;
+  if (outcome == UNCHANGED) return SEARCH_MORE;
+  transitions++;
+  memory.copy(row, rowOf(state), (partsOfState() as usize) << 1);
+  applyChanges(outcome, row);
+  if (!owns(row)) {
+    offer(row, state, index);
+    return SEARCH_MORE;
+  }
+  const next = visit(row, state, index);
+  if (next == NO_STATE) return SEARCH_STATES_FULL;
+  if (!isNew) return SEARCH_MORE;
+  noteDiscovery();
+  deepest = max(deepest, stepsTo(next));
+  return isKnownRight(row) ? SEARCH_MORE : lookAt(next);
+}
+
+/** A new state of which not every piece is known: the machine goes there. */
+function lookAt(next: u32): i32 {
+  const state = parentOf(next);
+  const status = beAt(state);
+  if (status != SEARCH_MORE) return status;
+  const point = mark();
+  if (point < 0) return SEARCH_JOURNAL_FULL;
+  perform(operationTo(next));
+  if (journalOverflowed()) return SEARCH_JOURNAL_FULL;
+  judge(state, operationTo(next), depth + 1);
+  const sound = isRightHere(next);
+  return undoTo(point) != 0 ? SEARCH_JOURNAL_FULL : sound ? SEARCH_MORE : SEARCH_FOUND;
+}
+
+/** Tries an operation on the machine. */
+function carryOut(state: u32, index: u32): i32 {
+  const there = beAt(state);
+  if (there != SEARCH_MORE) return there;
+  if (!isRemembering && !isPossible(operationAt(index))) return SEARCH_MORE;
+  const point = mark();
+  if (point < 0) return SEARCH_JOURNAL_FULL;
+  const status = attempt(state, index);
+  return undoTo(point) != 0 ? SEARCH_JOURNAL_FULL : status;
+}
+
+/** Makes sure that the machine is at `state`, which is being expanded. */
+function beAt(state: u32): i32 {
+  if (isThere) return SEARCH_MORE;
+  const status = goTo(state);
+  if (status != SEARCH_MORE) return status;
+  beforeSteps();
+  isThere = true;
+  isMapped = false;
+  // Two ways to a state, known and carried out, must end in the same: nothing that a search says is right otherwise.
+  if (isRemembering && packState(row) && !isState(state, row)) return SEARCH_INEXACT;
+  return SEARCH_MORE;
+}
+
+/** Tries one operation in `state`, in which the machine is; the caller undoes it. */
+function attempt(state: u32, index: u32): i32 {
+  beginWatch();
+  if (!isPossible(operationAt(index))) return settle(index, state, IMPOSSIBLE);
+  tried++;
+  judge(state, index, depth + 1);
+  const before = journalLength();
+  const ret = perform(index);
+  if (journalOverflowed()) return SEARCH_JOURNAL_FULL;
+  if (panicked != 0) return isPanicAllowed() ? SEARCH_MORE : SEARCH_FOUND;
+  if (limitReached != 0) return SEARCH_LIMIT;
+  if (!isAnswerRight(ret, journalLength() != before)) return SEARCH_FOUND;
+  if (journalLength() == before) return settle(index, state, UNCHANGED);
+  if (!packState(row)) return SEARCH_PARTS_FULL;
+  if (isState(state, row)) return settle(index, state, UNCHANGED);
+  transitions++;
+  if (!isStepRight(ret)) return SEARCH_FOUND;
+  if (isRemembering) learnStep(state, index);
+  return arrive(state, index);
+}
+
+/** The step led to the state that is packed in `row`, in which the machine is. */
+function arrive(state: u32, index: u32): i32 {
+  if (!owns(row)) {
+    offer(row, state, index);
+    return SEARCH_MORE;
+  }
+  const next = visit(row, state, index);
+  if (next == NO_STATE) return SEARCH_STATES_FULL;
+  if (!isNew) return SEARCH_MORE;
+  noteDiscovery();
+  deepest = max(deepest, depth + 1);
+  return isRightHere(next) ? SEARCH_MORE : SEARCH_FOUND;
+}
+
+/** Whether a new state, in which the machine is, breaks no rule. */
+function isRightHere(next: u32): bool {
+  if (!isStateRight()) {
+    setBroken(next);
+    return false;
+  }
+  if (isRemembering) learnPieces(rowOf(next));
+  return true;
+}
+
+// What is known without the machine
+
+function beginWatch(): void {
+  if (!isRemembering) return;
+  if (!isMapped) isMapped = mapWords();
+  // What the cache holds was read before.
+  emptyWalkCache();
+  if (isMapped) watch();
+}
+
+function settle(index: u32, state: u32, outcome: u32): i32 {
+  unwatch();
+  if (isMapped) learn(index, rowOf(state), outcome);
+  return SEARCH_MORE;
+}
+
+// Whose contents they are, and who is told of them, counts where contents are written (contents.ts).
+function learnStep(state: u32, index: u32): void {
+  if (!isMapped) return;
+  if (isAnythingWritten()) {
+    for (let slot: u32 = 0; slot < maxVms; slot++) {
+      depend(placeOfVm(slot));
+      depend(placeOfTable(slot));
+    }
+  }
+  const outcome = changesBetween(rowOf(state), row, partsOfState());
+  if (outcome != UNKNOWN) learn(index, rowOf(state), outcome);
+}
+
+function isKnownRight(row: usize): bool {
+  const count = pieceCount();
+  for (let piece: u32 = 0; piece < count; piece++) {
+    if (outcomeOf(FIRST_PIECE + piece, row) == UNKNOWN) return false;
+  }
+  return true;
+}
+
+function learnPieces(row: usize): void {
+  const count = pieceCount();
+  isMapped = false;
+  for (let piece: u32 = 0; piece < count; piece++) {
+    if (outcomeOf(FIRST_PIECE + piece, row) != UNKNOWN) continue;
+    beginWatch();
+    const isKept = isPieceKept(piece);
+    unwatch();
+    if (isMapped && isKept) learn(FIRST_PIECE + piece, row, HOLDS);
+  }
+  isMapped = false;
+}
+
+function stepsTo(state: u32): u32 {
+  let steps: u32 = 0;
+  for (let at = state; at != 0; at = parentOf(at)) steps++;
+  return steps;
+}
+
+// Of a state that was offered when it was found, and turned out to be new only then.
+function isArrivalRight(state: u32): bool {
+  judge(parentOf(state), operationTo(state), depth);
+  if (isStateRight()) return true;
+  setBroken(state);
+  return false;
+}
+
+/** Takes a step. 0 or -errno. */
+export function perform(index: u32): i32 {
+  const record = operationAt(index);
+  const before = journalLength();
+  beginTranslation(operation(record));
+  const ret = operation(record) == EXPLORE_ACCESS ? access(record) : call(record);
+  unwatch();
+  if (journalLength() != before) {
+    endTranslation();
+    giveAway();
+  }
+  return ret;
+}
+
+/** Which check refused the step that was taken last, RESULT_REASON; of an access, ANSWER_*. */
+export function reasonOf(record: usize): u32 {
+  return operation(record) == EXPLORE_ACCESS ? accessStatus() : load<u16>(answer, RESULT_REASON);
+}
+
+function call(record: usize): i32 {
+  executeVerb(record, answer);
+  return load<i32>(answer, RESULT_RET);
+}
+
+/** Brings the machine to a state that was visited. */
+function goTo(state: u32): i32 {
+  let length: u32 = 0;
+  for (let at = state; at != 0; at = parentOf(at)) {
+    if (length == MAX_DEPTH) return SEARCH_STATES_FULL;
+    store<u32>(way + ((length++ as usize) << 2), at);
+  }
+  let common: u32 = 0;
+  while (common < depth && common < length && stateOnPath(common) == stateOnWay(length - 1 - common)) common++;
+  if (common < depth && undoTo(load<u32>(path + ((common as usize) << 3), 4) as i32) != 0) return SEARCH_JOURNAL_FULL;
+  for (depth = common; depth < length; depth++) {
+    const step = stateOnWay(length - 1 - depth);
+    const point = mark();
+    if (point < 0) return SEARCH_JOURNAL_FULL;
+    store<u32>(path + ((depth as usize) << 3), step);
+    store<u32>(path + ((depth as usize) << 3), point, 4);
+    perform(operationTo(step));
+    if (journalOverflowed()) return SEARCH_JOURNAL_FULL;
+  }
+  return SEARCH_MORE;
+}
+
+function stateOnPath(index: u32): u32 {
+  return load<u32>(path + ((index as usize) << 3));
+}
+
+function stateOnWay(index: u32): u32 {
+  return load<u32>(way + ((index as usize) << 2));
+}

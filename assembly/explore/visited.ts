@@ -1,0 +1,161 @@
+// The states that were visited: rows in the order in which they were found, which is the queue of a breadth-first search, and
+// an exact index over them. A row also says how its state was reached, for counterexamples.
+//
+//   row: u16 per part | u16 operation | u32 number of the state it was applied to (padded to 4)
+
+import { reserve } from "../memory/heap";
+
+/** What `visit` answers where there is no room for another state. */
+export const NO_STATE: u32 = 0xffff_ffff;
+
+/** Bit of the operation's field. */
+const BROKEN: u32 = 0x8000;
+
+let rows: usize = 0;
+let rowBytes: usize = 0;
+let partBytes: usize = 0;
+let capacity: u32 = 0;
+/** States visited. */
+export let states: u32 = 0;
+/** Whether the last `visit` was the first of its state. */
+export let isNew: bool = false;
+
+// u64 per slot: hash << 32 | number + 1, 0 = none. Open addressing.
+let index: usize = 0;
+let mask: u32 = 0;
+
+/** Room for `count` states of `parts` parts. False if linear memory is used up. */
+export function reserveStates(count: u32, parts: u32): bool {
+  layOut(parts);
+  capacity = count;
+  rows = reserve((count as usize) * rowBytes);
+  const slots: u32 = 1 << (32 - clz<u32>(count + (count >> 2)));
+  mask = slots - 1;
+  index = reserve((slots as usize) << 3);
+  return rows != 0 && index != 0;
+}
+
+function layOut(parts: u32): void {
+  partBytes = (parts as usize) << 1;
+  rowBytes = ((partBytes + 2 + 3) & ~3) + 4;
+}
+
+export function forgetStates(): void {
+  memory.fill(index, 0, ((mask as usize) + 1) << 3);
+  states = 0;
+}
+
+/** Bytes that a state takes, its share of the index left out. */
+export function stateBytes(): u32 {
+  return rowBytes as u32;
+}
+
+export function rowOf(state: u32): usize {
+  return rows + (state as usize) * rowBytes;
+}
+
+/** The state that led to this one, and by which operation. The first state is its own parent. */
+export function parentOf(state: u32): u32 {
+  return writtenParent(rowOf(state));
+}
+
+export function operationTo(state: u32): u32 {
+  return writtenOperation(rowOf(state));
+}
+
+/** A rule is broken in this state: what follows from it says nothing. */
+export function setBroken(state: u32): void {
+  const at = rowOf(state) + partBytes;
+  store<u16>(at, load<u16>(at) | (BROKEN as u16));
+}
+
+export function isBroken(state: u32): bool {
+  return (load<u16>(rowOf(state) + partBytes) & BROKEN) != 0;
+}
+
+/** Whether a state's parts are those at `row`. */
+export function isState(state: u32, row: usize): bool {
+  return isSame(rowOf(state), row);
+}
+
+/** The number of the state whose parts are at `row`; adds it if it is new (`isNew`). NO_STATE if there is no room. */
+export function visit(row: usize, parent: u32, operation: u32): u32 {
+  const tag = hash(row);
+  const at = find(row, tag);
+  const entry = load<u64>(at);
+  isNew = entry == 0;
+  return isNew ? add(at, tag, row, parent, operation) : (entry as u32) - 1;
+}
+
+export function isVisited(row: usize): bool {
+  return load<u64>(find(row, hash(row))) != 0;
+}
+
+// The slot of the index that names the state, or the empty one where it would be.
+function find(row: usize, tag: u64): usize {
+  let slot = tag as u32;
+  let entry = load<u64>(entryOf(slot));
+  while (entry != 0) {
+    if (entry >> 32 == tag >> 32 && isSame(rowOf((entry as u32) - 1), row)) break;
+    entry = load<u64>(entryOf(++slot));
+  }
+  return entryOf(slot);
+}
+
+function entryOf(slot: u32): usize {
+  return index + (((slot & mask) as usize) << 3);
+}
+
+function add(at: usize, tag: u64, row: usize, parent: u32, operation: u32): u32 {
+  const state = append(row, parent, operation);
+  if (state != NO_STATE) store<u64>(at, ((tag >> 32) << 32) | ((state + 1) as u64));
+  return state;
+}
+
+/** Adds a state, known by its number alone: `visit` does not find it. NO_STATE if there is no room. */
+export function append(row: usize, parent: u32, operation: u32): u32 {
+  if (states == capacity) return NO_STATE;
+  const state = states++;
+  writeState(rowOf(state), row, parent, operation);
+  return state;
+}
+
+/** Writes a state as it is kept, `stateBytes` long. */
+export function writeState(to: usize, row: usize, parent: u32, operation: u32): void {
+  memory.copy(to, row, partBytes);
+  store<u16>(to + partBytes, operation as u16);
+  store<u32>(to + rowBytes - 4, parent);
+}
+
+export function writtenParent(at: usize): u32 {
+  return load<u32>(at + rowBytes - 4);
+}
+
+export function writtenOperation(at: usize): u32 {
+  return load<u16>(at + partBytes) & ~BROKEN;
+}
+
+// Numbers four at a time, then those that are left.
+function hash(row: usize): u64 {
+  let value: u64 = 0x9e37_79b9_7f4a_7c15;
+  let offset: usize = 0;
+  for (; offset + 8 <= partBytes; offset += 8) value = mix(value, load<u64>(row + offset));
+  for (; offset < partBytes; offset += 2) value = mix(value, load<u16>(row + offset));
+  return value;
+}
+
+function mix(value: u64, word: u64): u64 {
+  const mixed = (value ^ word) * 0xff51_afd7_ed55_8ccd;
+  return mixed ^ (mixed >> 32);
+}
+
+function isSame(one: usize, other: usize): bool {
+  let offset: usize = 0;
+  for (; offset + 8 <= partBytes; offset += 8) {
+    if (load<u64>(one + offset) != load<u64>(other + offset)) return false;
+  }
+  for (; offset < partBytes; offset += 2) {
+    if (load<u16>(one + offset) != load<u16>(other + offset)) return false;
+  }
+  return true;
+}
