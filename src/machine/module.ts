@@ -11,7 +11,7 @@ declare namespace WebAssembly {
   function instantiate(module: CoreModule, imports: object): Promise<{ readonly exports: object }>;
 }
 
-/** The compiled core, a WebAssembly.Module. It may be sent to other threads, which then need not compile it again. */
+/** A compiled WebAssembly.Module: the core, or the variant of it that searches. It may be sent to other threads, which then need not compile it again. */
 export type CoreModule = object;
 
 /** What assembly/index.ts exports. Pointers and counts are numbers, 64-bit arguments and results bigint. */
@@ -117,7 +117,7 @@ let compiled: Promise<CoreModule> | undefined;
  * @param bytes the module, where it cannot be read from the file beside the built package (in a browser)
  */
 export function compiledCore(bytes?: Uint8Array): Promise<CoreModule> {
-  return (compiled ??= compileCore(bytes));
+  return (compiled ??= compileModule("freehold.wasm", bytes));
 }
 
 /** Takes a core that was compiled elsewhere, in another thread for example, for all machines to come. */
@@ -131,25 +131,35 @@ export function useCompiledCore(core: CoreModule): void {
  * @param bytes as of {@link compiledCore}
  */
 export async function instantiateCore(bytes?: Uint8Array): Promise<Core> {
-  const core = await compiledCore(bytes);
+  return instantiateModule(await compiledCore(bytes));
+}
+
+/** Makes a new instance of a module, with a memory of its own. */
+export async function instantiateModule(module: CoreModule): Promise<Core> {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: WASM_PAGES });
   const env = { memory, abort: abortHook(memory) };
-  const instance = await WebAssembly.instantiate(core, { env });
+  const instance = await WebAssembly.instantiate(module, { env });
   return { exports: instance.exports as CoreExports, memory };
 }
 
-async function compileCore(bytes: Uint8Array | undefined): Promise<CoreModule> {
-  return WebAssembly.compile(bytes ?? (await readCore()));
+/**
+ * Compiles a module of the package.
+ *
+ * @param file its name
+ * @param bytes the module, where it cannot be read from the file beside the built package (in a browser)
+ */
+export async function compileModule(file: string, bytes?: Uint8Array): Promise<CoreModule> {
+  return WebAssembly.compile(bytes ?? (await readModule(file)));
 }
 
 /** Node only: the file is beside the built package, or in dist/ when the sources run directly. */
-async function readCore(): Promise<Uint8Array> {
+async function readModule(file: string): Promise<Uint8Array> {
   const { readFile } = await import("node:fs/promises");
   try {
-    return await readFile(new URL(/* @vite-ignore */ "../../freehold.wasm", import.meta.url));
+    return await readFile(new URL(/* @vite-ignore */ `../../${file}`, import.meta.url));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    return readFile(new URL(/* @vite-ignore */ "../../dist/freehold.wasm", import.meta.url));
+    return readFile(new URL(/* @vite-ignore */ `../../dist/${file}`, import.meta.url));
   }
 }
 

@@ -150,6 +150,7 @@ const PANICS: ReadonlyMap<number, Omit<Panic, "code">> = new Map<number, Omit<Pa
   [gunyah.PANIC_CRITICAL_VCPU_FAULT, bug("vcpu_halted")],
   [codes.PANIC_FFA_HOST_UNSHARE_RANGES, warn("ffa_host_unshare_ranges")],
   [codes.PANIC_FFA_MAILBOX, warn("do_ffa_rxtx_unmap")],
+  [codes.PANIC_INIT_FINALISE, warn("__pkvm_init_finalise")],
 ]);
 
 /** The panic with code PANIC_*. */

@@ -302,6 +302,7 @@ const PANICS: ReadonlyMap<number, string> = new Map([
   [PANIC_CRITICAL_VCPU_FAULT, "HLOS took a fault that is neither handled nor passed on to it"],
   [codes.PANIC_FFA_HOST_UNSHARE_RANGES, "a page of the transaction is no longer shared"],
   [codes.PANIC_FFA_MAILBOX, "a page of RX or TX is no longer shared with EL2, or something else pins it"],
+  [codes.PANIC_INIT_FINALISE, "EL2 cannot take the machine over as it finds it"],
 ]);
 
 /** `EL2 panicked in hyp_page_ref_dec (bug): the page has no reference to drop`. */

@@ -1,0 +1,39 @@
+// One entry of the catalogue of bugs (reference bugs.md, whose tables say where each comes from).
+
+import type { FindingKind } from "../rules.js";
+import type { AnyDomain } from "../system-domain.js";
+
+/**
+ * What it takes to show a bug (reference bugs.md section 0): S a sequence of calls, S* a sequence of calls that makes the same
+ * mistake, I two CPUs, T a TLB, D a device, X more than this simulator has.
+ */
+export type BugClass = "S" | "S*" | "I" | "T" | "D" | "X";
+
+/** How a search finds a bug. */
+export interface BugSearch {
+  /** MUTATION number of assembly/abi/mutations.ts. */
+  readonly mutation: number;
+  /** The machine that shows it, and what is tried on it. */
+  readonly domain: () => AnyDomain;
+  /** What the search finds, and nothing of this kind without the bug. */
+  readonly kind: FindingKind;
+  /** CPUs whose operations interleave. Default: 1. */
+  readonly cpus?: 2;
+}
+
+interface Entry {
+  /** As in the reference. */
+  readonly name: string;
+  /** Section of bugs.md that describes it. */
+  readonly section: string;
+  readonly classes: readonly BugClass[];
+  /** Where it was and where it was mended, for example `6.18 → 7.2`; hashes and CVE numbers where there are any. */
+  readonly source: string;
+  /** What was wrong. */
+  readonly mistake: string;
+  /** The rule, or what else, that it breaks. */
+  readonly breaks: string;
+}
+
+/** A bug that a search finds, or one that none can, and why. */
+export type Bug = Entry & ({ readonly search: BugSearch } | { readonly whyNot: string });

@@ -1,0 +1,57 @@
+// A way to a broken rule, gone again, and made as short and as plain as it gets: steps are left out, and replaced by those that
+// the domain names first, as long as the same rule is broken by the same kind of call. What a breadth-first search finds is as
+// short already; a way from a recording is not.
+
+import { keyOf } from "../campaign/chunk.js";
+import { shortened } from "../campaign/minimise.js";
+import type { Way } from "../campaign/way.js";
+import type { Domain, Step } from "../domain.js";
+import { Search, type Finding, type SearchOptions } from "../search.js";
+
+/** A search for ways alone visits no state but the first. */
+const STATES = 64;
+
+/**
+ * The finding with no step that could be left out.
+ *
+ * @param options those of the search that found it
+ * @returns null if its steps do not lead there when they are taken again: then it is none
+ */
+export async function minimise(domain: Domain, finding: Finding, options: SearchOptions = {}): Promise<Finding | null> {
+  const steps = withSteps(domain.steps, finding.steps);
+  const search = await Search.start({ ...domain, steps }, { ...options, maxStates: STATES });
+  const same = (way: Way): Way | null => {
+    const outcome = search.tryWay(way);
+    return outcome.finding !== null && keyOf(outcome.finding) === keyOf(finding) ? outcome.way : null;
+  };
+  const spelled = steps.map(spell);
+  const again = same(Uint16Array.from(finding.steps, (step) => spelled.indexOf(spell(step))));
+  if (again === null) return null;
+  return search.tryWay(plain(shortened(again, same), steps, same)).finding;
+}
+
+/** The domain's own steps first. */
+function withSteps(known: readonly Step[], others: readonly Step[]): Step[] {
+  const all = new Map([...known, ...others].map((step) => [spell(step), step]));
+  return [...all.values()];
+}
+
+function spell(step: Step): string {
+  return JSON.stringify(step, (_, value: unknown) => (typeof value === "bigint" ? `${value}n` : value));
+}
+
+// Each step in turn, by the first of its kind that will do.
+function plain(way: Way, steps: readonly Step[], same: (way: Way) => Way | null): Way {
+  let plainest = way;
+  for (let at = 0; at < plainest.length; at++) {
+    const now = plainest[at] ?? 0;
+    const others = [...steps.keys()].slice(0, now).filter((other) => steps[other]?.op === steps[now]?.op);
+    for (const other of others) {
+      const found = same(plainest.with(at, other));
+      if (found?.length !== plainest.length) continue;
+      plainest = found;
+      break;
+    }
+  }
+  return plainest;
+}

@@ -1,0 +1,38 @@
+// The machine of a domain, in the state in which its search begins.
+
+import { resolveConfig } from "../machine/config.js";
+import { Machine } from "../machine/machine.js";
+import type { ExploreCore } from "./variant.js";
+import type { AnyDomain } from "./system-domain.js";
+import type { Domain } from "./domain.js";
+import { isSystemDomain, type SystemDomain } from "./system-domain.js";
+
+/**
+ * Makes the machine on a core that was reserved memory in. With a bug that stops EL2 at boot it goes no further.
+ *
+ * @throws ConfigError if the core cannot make it, Error if a call of the set-up is refused
+ */
+export function firstMachine(domain: AnyDomain, core: ExploreCore): Machine {
+  core.exports.choosePrivateRange(!isSystemDomain(domain) && domain.privateRange === true ? 1 : 0);
+  const machine = isSystemDomain(domain) ? warmMachine(domain, core) : filledMachine(domain, core);
+  for (const operation of machine.panicked === null ? domain.setUp : []) {
+    const { status, ret, reason } = machine.apply(operation);
+    if (status !== "ok" || ret < 0) throw new Error(`${operation.op}: ${reason ?? status}`);
+  }
+  return machine;
+}
+
+function warmMachine(domain: SystemDomain, core: ExploreCore): Machine {
+  const machine = Machine.createOn(core, domain.config);
+  domain.warmUp(machine);
+  return machine;
+}
+
+function filledMachine({ config, contents, history = [] }: Domain, core: ExploreCore): Machine {
+  const machine = Machine.createOn(core, resolveConfig(config));
+  for (const { pa, word } of contents) {
+    machine.writePage(pa, new Uint8Array(BigUint64Array.of(word).buffer), Number(pa) % machine.pageSize);
+  }
+  machine.applyBatch(history, { effects: false });
+  return machine;
+}

@@ -1,0 +1,197 @@
+// A search in words: how large it was, why it ended, and what it found, step by step.
+
+import * as abi from "../../assembly/abi/explore.js";
+import {
+  GIVEN_AWAY,
+  HOST_DATA,
+  READER_HOST,
+  SECRET,
+  TABLE_ADDRESS,
+  TABLE_DEAD,
+  TABLE_FREED,
+  TABLE_HINT,
+  TABLE_RIGHTS,
+} from "../../assembly/abi/explore.js";
+import { TLB_BREAK_BEFORE_MAKE, TLB_LEFT_BEHIND, TLB_STALE_USE, TLB_VMID_LEFT } from "../../assembly/abi/tlb.js";
+import { INVARIANTS } from "../machine/invariants.js";
+import { hex } from "../machine/names.js";
+import { errnoName, panicOf } from "../machine/outcome.js";
+import { callerOf } from "./caller.js";
+import type { Operation } from "../machine/operations.js";
+import type { HolderChange } from "./counterexample/page-holders.js";
+import { argumentsOf, type Retelling, type RetoldStep } from "./counterexample/retelling.js";
+import type { DomainAccess, Step } from "./domain.js";
+import { RULES } from "./rules.js";
+import type { Finding, SearchCounts, SearchEnd } from "./search.js";
+
+const ENDED: Readonly<Record<SearchEnd, string>> = {
+  exhausted: "every state was visited",
+  found: "stopped at the first finding",
+  states: "bounded: no room for more states",
+  parts: "bounded: no room for more kinds of pages and VMs",
+  journal: "bounded: one way is too long to be undone",
+  limit: "bounded: the simulator's memory is used up",
+  paused: "bounded: time is up, and states are left",
+};
+
+/** What broke the page-table protocol. */
+const TRANSLATION: Readonly<Record<number, string>> = {
+  [TLB_LEFT_BEHIND]: "a translation that the call took out of the tables is still cached after it",
+  [TLB_BREAK_BEFORE_MAKE]: "a valid entry is written while another one for the same address is still cached",
+  [TLB_STALE_USE]: "an access is translated by an entry that the tables do not hold any more",
+  [TLB_VMID_LEFT]: "a VMID was flushed or given up, and a translation of it is still cached",
+  [TABLE_DEAD]: "a walk goes down into a table page that was given back",
+  [TABLE_FREED]: "a table page is given back while a cached entry still leads to it",
+  [TABLE_HINT]: "an invalidation names a level at which no leaf was: hardware may ignore it",
+  [TABLE_ADDRESS]: "a map succeeds, and an address leads elsewhere than it was told to",
+  [TABLE_RIGHTS]: "a leaf that keeps its pages loses a right that nobody took from it",
+};
+
+/** Why a search ended. */
+export function endText(end: SearchEnd): string {
+  return ENDED[end];
+}
+
+const grouped = (value: number | bigint): string => value.toLocaleString("en");
+
+/** `599,456 states, 3,605,642 transitions of 13,038,708 operations tried, depth 24, 20 bytes a state`. */
+export function countsText({ states, transitions, tried, depth, bytesPerState, compared }: SearchCounts): string {
+  return (
+    `${grouped(states)} states, ${grouped(transitions)} transitions of ${grouped(tried)} operations tried, ` +
+    `depth ${depth}, ${bytesPerState} bytes a state${compared === undefined ? "" : comparedText(compared)}`
+  );
+}
+
+// Without the rule `refinement` nothing is compared.
+function comparedText({ answers, states }: NonNullable<SearchCounts["compared"]>): string {
+  if (answers + states === 0n) return "";
+  return `; the specification compared ${grouped(answers)} answers, and after ${grouped(states)} more the state alone`;
+}
+
+/** The name by which the broken rule is chosen: `panic`, `secrecy`, `I10`. */
+export function ruleName({ kind, code, rule }: Pick<Finding, "kind" | "code" | "rule">): string {
+  return rule ?? (kind === "invariant" ? `I${code}` : kind);
+}
+
+/**
+ * What a search broke, in a sentence.
+ *
+ * @param rules what the rules of another system demand, by name
+ */
+export function ruleText(finding: Omit<Finding, "steps">, rules: Readonly<Record<string, string>> = {}): string {
+  const { kind, code, subject, rule = "" } = finding;
+  const at = subject === 0n ? "" : ` at ${hex(subject)}`;
+  const own = rules[rule];
+  if (own !== undefined) return `it is no longer true${at} that ${own}`;
+  switch (kind) {
+    case "panic":
+      return `EL2 stops${panicOf(code).func === null ? "" : ` in ${panicOf(code).func}`}, and the machine with it`;
+    case "invariant":
+      return `it is no longer true${at} that ${INVARIANTS[`I${code}`] ?? `I${code} holds`}`;
+    case "refusal":
+      return `a call is refused with -${errnoName(-code) ?? code}, and the state changed all the same`;
+    case "secrecy":
+      return `${code === READER_HOST ? "the host" : "another VM"} can read what a guest keeps to itself${at}`;
+    case "integrity":
+      return `what a guest has to itself${at} was changed by someone else`;
+    case "leak":
+      return `no VM is left, and ${LEAKS.get(code) ?? "something"}${at} does not come back`;
+    case "freed":
+      return `what a guest kept to itself${at} is left in a page that is someone else's now`;
+    case "progress":
+      return `the host's access${at} faults for ever: EL2 handles the fault, and nothing changes`;
+    case "refinement":
+      return disagreementText(code, subject);
+    case "translation":
+      return `${TRANSLATION[code] ?? RULES.translation}${at}`;
+    case "watched":
+      return `a rule that was watched is broken (${code})${at}`;
+  }
+}
+
+const LEAKS: ReadonlyMap<number, string> = new Map([
+  [abi.LEAK_HYP_PAGE, "a page that EL2 took"],
+  [abi.LEAK_BORROWED, "a page that was a guest's"],
+  [abi.LEAK_SHARE, "a page that was shared"],
+  [abi.LEAK_REFERENCE, "a reference"],
+  [abi.LEAK_TABLE_PAGE, "a page of EL2's pool"],
+  [abi.LEAK_VCPU, "a loaded vCPU"],
+]);
+
+const DISAGREEMENTS: ReadonlyMap<number, string> = new Map([
+  [abi.DISAGREE_PAGE, "machine and specification differ in who has the page"],
+  [abi.DISAGREE_GUEST, "machine and specification differ in what a guest has"],
+  [abi.DISAGREE_LIFE, "machine and specification differ in whether a VM lives, the one"],
+  [abi.DISAGREE_STATE, "the machine is in a state that the specification does not have, as is seen"],
+]);
+
+// Of a result both are told: what the specification answers above, what the machine answered below.
+function disagreementText(code: number, subject: bigint): string {
+  if (code === abi.DISAGREE_RESULT) {
+    const [wanted, found] = [subject >> 32n, subject].map((half) => resultText(Number(BigInt.asIntN(32, half))));
+    return `the call is answered ${found}, and the specification says ${wanted}`;
+  }
+  return `${DISAGREEMENTS.get(code) ?? `the specification says otherwise (case ${code})`} at ${hex(subject)}`;
+}
+
+function resultText(ret: number): string {
+  return ret < 0 ? `-${errnoName(ret) ?? -ret}` : String(ret);
+}
+
+/**
+ * A step as a line of a scenario: `hcall_donate_guest pfn=0x40000 gfn=0x80000`; with two CPUs also whose it is, and which part:
+ * `CPU 1: init_vcpu ... (until it releases its locks)`.
+ */
+export function stepText(step: Step): string {
+  const { cpu, part, releases = 0, ...operation } = step;
+  const text = operationText(operation);
+  if (cpu === undefined) return text;
+  const goesOn = part === "middle" || part === "end" ? " goes on" : "";
+  const isLeft = part === "begin" || part === "middle";
+  const times = releases > 1 ? `, ${releases} times` : "";
+  return `CPU ${cpu}: ${text}${goesOn}${isLeft ? ` (until it releases its locks${times})` : ""}`;
+}
+
+function operationText(step: Operation | DomainAccess): string {
+  if (step.op === "access") return accessText(step);
+  const { op } = step;
+  return [op, ...Object.entries(argumentsOf(step)).map(([name, value]) => `${name}=${value}`)].join(" ");
+}
+
+function accessText({ access: { stage2, ipa, kind, value = 0n } }: DomainAccess): string {
+  const who = stage2 === "host" ? "host" : `VM ${hex(stage2)}`;
+  return `${who} ${kind}s ${hex(ipa)}${kind === "write" ? ` = ${hex(value)}${whoseData(value)}` : ""}`;
+}
+
+const WHOSE: ReadonlyMap<bigint, string> = new Map([
+  [BigInt(SECRET), " (its secret)"],
+  [BigInt(GIVEN_AWAY), " (no secret)"],
+  [BigInt(HOST_DATA), " (the host's data)"],
+]);
+
+// The handle of the guest is in the low half.
+function whoseData(value: bigint): string {
+  return WHOSE.get(value & ~0xffffn) ?? "";
+}
+
+/** A finding: the broken rule, who can break it, and the way there, each step with its answer and what it did to pages. */
+export function findingText(
+  finding: Finding,
+  { steps }: Retelling,
+  rules?: Readonly<Record<string, string>>,
+): string[] {
+  const last = finding.steps.at(-1);
+  const by = last === undefined ? "nobody: the first state is like that" : callerOf(last);
+  return [ruleText(finding, rules), `caused by: ${by}`, ...steps.flatMap((step, index) => retoldText(step, index + 1))];
+}
+
+function retoldText({ step, answer, sentence, changes }: RetoldStep, number: number): string[] {
+  const head = `${String(number).padStart(3)}. ${stepText(step)}  ->  ${answer}`;
+  const why = sentence === null ? [] : [`       ${sentence}`];
+  return [head, ...why, ...changes.map((change) => `       ${changeText(change)}`)];
+}
+
+/** `pfn 0x40000: host OWNED -> NOPAGE`. */
+export function changeText({ pfn, party, before, after }: HolderChange): string {
+  return `pfn ${hex(pfn)}: ${party} ${before} -> ${after}`;
+}
