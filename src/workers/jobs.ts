@@ -4,6 +4,9 @@
 import type { RunReport } from "../scenario/run-scenario.js";
 import type { ReplayedJob, ReplayInput } from "./replay-job.js";
 import type { ScenarioInput } from "./scenario-job.js";
+import type { ShareResult } from "../explore/shared-search.js";
+import type { SpecificationShareResult } from "../explore/shared-specification.js";
+import type { ShareInput, SpecificationShareInput } from "./search-job.js";
 
 /** What a job has besides its input. */
 export interface JobContext {
@@ -15,6 +18,8 @@ export interface JobContext {
    * @throws the reason, if the job is cancelled
    */
   readonly pause: () => Promise<void>;
+  /** Aborted when the job is cancelled: for jobs that wait for something else than a pause. */
+  readonly signal: AbortSignal;
 }
 
 /** Answers are cloned; one wrapped in Comlink's `transfer` moves. */
@@ -35,4 +40,14 @@ export const JOBS = {
 
   /** Runs a scenario on a system. */
   scenario: async (input: ScenarioInput): Promise<RunReport> => (await import("./scenario-job.js")).scenarioJob(input),
+
+  /** One worker's share of a search (explore.ts). */
+  "search-share": async (input: ShareInput, context: JobContext): Promise<ShareResult> =>
+    (await import("./search-job.js")).searchShareJob(input, context),
+
+  /** The same over the specification machine. */
+  "specification-share": async (
+    input: SpecificationShareInput,
+    context: JobContext,
+  ): Promise<SpecificationShareResult> => (await import("./search-job.js")).specificationShareJob(input, context),
 } as const;

@@ -1,5 +1,6 @@
 // The jobs of node's workers: those of every worker, and traces that are files.
 
+import type { ChunkInput, ChunkResult } from "../explore/campaign/chunk.js";
 import { readInput } from "../trace/input.js";
 import type { ReplayedPart } from "../trace/parts.js";
 import { createPartReplay } from "../trace/replay-chunks.js";
@@ -44,4 +45,9 @@ async function partJob({ path, part, stopAtFirst = false }: PartInput, context: 
   return { part, summary, counts: replay.counts, stopped, seconds: (performance.now() - started) / 1e3 };
 }
 
-export const NODE_JOBS = { ...JOBS, replay: nodeReplayJob, "replay-part": partJob } as const;
+/** A piece of a random campaign. */
+async function campaignJob(input: ChunkInput): Promise<ChunkResult> {
+  return (await import("../explore/campaign/chunk.js")).runChunk(input);
+}
+
+export const NODE_JOBS = { ...JOBS, replay: nodeReplayJob, "replay-part": partJob, campaign: campaignJob } as const;

@@ -14,6 +14,7 @@
 //   openWorkerPool<typeof MY_JOBS>({ core, spawn: () => browserThread(new Worker(new URL(...), { type: "module" })) }).
 
 import { transfer, type Remote } from "comlink";
+import type { Port } from "../explore/peers.js";
 import type { ResolvedConfig } from "../machine/config.js";
 import type { MachineOptions } from "../machine/machine.js";
 import type { CoreModule } from "../machine/module.js";
@@ -45,11 +46,13 @@ export interface JobOptions {
   /** Hears what the job reports; of `replay`, bytes read and their number. */
   readonly onProgress?: (progress: unknown) => void;
   /**
-   * Buffers of the input that move to the worker instead of being copied: they are empty here afterwards. The job can then be
-   * given to no other worker.
+   * Buffers and ports of the input that move to the worker instead of being copied: buffers are empty here afterwards. The job
+   * can then be given to no other worker.
    */
-  readonly transfer?: readonly ArrayBuffer[];
+  readonly transfer?: readonly Movable[];
 }
+
+export type Movable = ArrayBuffer | Port;
 
 /** One finished job of `each`. */
 export interface Finished<Input, Output> {

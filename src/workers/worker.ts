@@ -41,7 +41,8 @@ export class WorkerHost {
     const cancellation = new AbortController();
     this.#running.set(id, cancellation);
     try {
-      return await job(input, { report: this.#reporter(id), pause: pauses(cancellation.signal) });
+      const { signal } = cancellation;
+      return await job(input, { report: this.#reporter(id), pause: pauses(signal), signal });
     } finally {
       this.#running.delete(id);
     }

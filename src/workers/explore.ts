@@ -1,0 +1,142 @@
+// Searches on all workers of a pool, each with its share. The answer is that of a search in this thread.
+
+import type { Domain } from "../explore/domain.js";
+import type { Exploration, ExploreOptions } from "../explore/explore.js";
+import { connect } from "../explore/peers.js";
+import type { Finding, SearchCounts } from "../explore/search.js";
+import type { ShareResult } from "../explore/shared-search.js";
+import { total, type SearchOptions, type SearchResult } from "../explore/specification-search.js";
+import { compiledVariant } from "../explore/variant.js";
+import type { JOBS } from "./jobs.js";
+import type { JobOptions, WorkerPool } from "./pool.js";
+import { WorkerDied } from "./thread.js";
+
+export interface SharedExploreOptions extends ExploreOptions {
+  /** Stops the search. */
+  readonly signal?: AbortSignal;
+}
+
+type SearchPool = Pick<WorkerPool<typeof JOBS>, "run" | "size">;
+
+/**
+ * Searches until everything was visited, a rule is broken, or a bound is reached. A depth that was begun is finished: what stops
+ * at the first finding has visited more states than a search in one thread, which stops in the middle of one.
+ *
+ * @param pool all its workers search; with other work to do, they begin when it is done
+ * @throws as `explore`; the signal's reason; WorkerDied if a worker dies: its share is lost, and the search with it
+ */
+export async function exploreInWorkers(
+  pool: SearchPool,
+  domain: Domain,
+  options: SharedExploreOptions = {},
+): Promise<Exploration> {
+  const { onProgress, signal, ...shared } = options;
+  const variant = await compiledVariant();
+  const progress: SearchCounts[] = [];
+  const start = performance.now();
+  const results = await onAll(pool, signal, (worker, ports, running) => {
+    const place = { worker, workers: pool.size };
+    const heard = (counts: unknown): void => {
+      progress[worker] = counts as SearchCounts;
+      onProgress?.(sum(Object.values(progress)));
+    };
+    const input = { variant, domain, options: shared, place, ports };
+    return pool.run("search-share", input, { ...running, onProgress: heard });
+  });
+  return { ...together(results, options), seconds: (performance.now() - start) / 1000 };
+}
+
+export interface SpecificationOptions extends SearchOptions {
+  /** Stops the search. */
+  readonly signal?: AbortSignal;
+  /** The module, where it cannot be read from the file beside the built package (in a browser). */
+  readonly bytes?: Uint8Array;
+}
+
+/**
+ * Visits all states of the specification machine.
+ *
+ * @throws as `searchSpecification`, and as `exploreInWorkers`
+ */
+export async function exploreSpecificationInWorkers(
+  pool: SearchPool,
+  { signal, bytes, ...options }: SpecificationOptions,
+): Promise<SearchResult & { readonly seconds: number }> {
+  const results = await onAll(pool, signal, (worker, ports, running) => {
+    const input = { options, place: { worker, workers: pool.size }, ports, ...(bytes && { bytes }) };
+    return pool.run("specification-share", input, running);
+  });
+  return {
+    ...total(results.map(({ counts }) => counts)),
+    depth: Math.max(...results.map(({ depth }) => depth)),
+    exhausted: results.every(({ exhausted }) => exhausted),
+    findings: results.flatMap(({ findings }) => findings),
+    seconds: Math.max(...results.map(({ seconds }) => seconds)),
+  };
+}
+
+type Ports = ReturnType<typeof connect>[number];
+
+/** Gives every worker its share. When one fails or dies, none goes on. */
+async function onAll<Result>(
+  pool: SearchPool,
+  signal: AbortSignal | undefined,
+  run: (worker: number, ports: Ports, running: Pick<JobOptions, "signal" | "transfer">) => Promise<Result>,
+): Promise<Result[]> {
+  const stop = new AbortController();
+  const either = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
+  const shares = connect(pool.size).map((ports, worker) =>
+    run(worker, ports, { signal: either, transfer: ports.filter((port) => port !== null) }),
+  );
+  try {
+    return await Promise.all(shares);
+  } catch (error) {
+    if (!(error instanceof WorkerDied)) throw error;
+    throw new WorkerDied(`a search cannot go on without a worker's share: ${error.message}`, { cause: error });
+  } finally {
+    stop.abort();
+    await Promise.allSettled(shares);
+  }
+}
+
+/** All shares end for the same reason. */
+function together(
+  results: readonly ShareResult[],
+  { all = false, until }: ExploreOptions,
+): Omit<Exploration, "seconds"> {
+  const counts = sum(results.map((result) => result.counts));
+  const findings = distinct(results.flatMap((result) => result.findings));
+  return {
+    end: results[0]?.end ?? "exhausted",
+    counts,
+    findings: all || until !== undefined ? findings : findings.slice(0, 1),
+  };
+}
+
+function sum(shares: readonly SearchCounts[]): SearchCounts {
+  return shares.reduce((one, other) => ({
+    states: one.states + other.states,
+    expanded: one.expanded + other.expanded,
+    tried: one.tried + other.tried,
+    transitions: one.transitions + other.transitions,
+    depth: Math.max(one.depth, other.depth),
+    bytesPerState: other.bytesPerState,
+    compared: sumCompared(one, other),
+  }));
+}
+
+function sumCompared(...shares: readonly SearchCounts[]): Required<SearchCounts>["compared"] {
+  const sumOf = (key: "answers" | "states") => shares.reduce((all, { compared }) => all + (compared?.[key] ?? 0n), 0n);
+  return { answers: sumOf("answers"), states: sumOf("states") };
+}
+
+/** The shortest of those that break the same rule by the same operation; the shortest first. */
+function distinct(findings: readonly Finding[]): Finding[] {
+  const sorted = findings.toSorted((one, other) => one.steps.length - other.steps.length);
+  const byRule = new Map<string, Finding>();
+  for (const finding of sorted) {
+    const key = [finding.kind, finding.code, finding.steps.at(-1)?.op].join(" ");
+    if (!byRule.has(key)) byRule.set(key, finding);
+  }
+  return [...byRule.values()];
+}

@@ -1,0 +1,46 @@
+// The jobs "search-share" and "specification-share": one worker's share of a search (explore/shared-search.ts,
+// explore/shared-specification.ts).
+
+import type { Domain } from "../explore/domain.js";
+import type { Ports } from "../explore/peers.js";
+import type { Place } from "../explore/search.js";
+import { searchShare, type SharedOptions, type ShareResult } from "../explore/shared-search.js";
+import { searchSpecificationShare, type SpecificationShareResult } from "../explore/shared-specification.js";
+import type { SearchOptions } from "../explore/specification-search.js";
+import { useCompiledVariant } from "../explore/variant.js";
+import type { CoreModule } from "../machine/module.js";
+import type { JobContext } from "./jobs.js";
+
+export interface ShareInput {
+  /** The compiled exploring variant: compiled once for all workers. */
+  readonly variant: CoreModule;
+  readonly domain: Domain;
+  readonly options: SharedOptions;
+  readonly place: Place;
+  /** They move to the worker. */
+  readonly ports: Ports;
+}
+
+/** @throws as searchShare */
+export function searchShareJob(input: ShareInput, context: JobContext): Promise<ShareResult> {
+  const { variant, domain, options, place, ports } = input;
+  useCompiledVariant(variant);
+  return searchShare(domain, options, place, ports, context);
+}
+
+export interface SpecificationShareInput {
+  readonly options: SearchOptions;
+  readonly place: Place;
+  /** They move to the worker. */
+  readonly ports: Ports;
+  /** The module, where it cannot be read from the file beside the built package (in a browser). */
+  readonly bytes?: Uint8Array;
+}
+
+/** @throws as searchSpecificationShare */
+export function specificationShareJob(
+  { options, place, ports, bytes }: SpecificationShareInput,
+  context: JobContext,
+): Promise<SpecificationShareResult> {
+  return searchSpecificationShare(options, place, ports, context, bytes);
+}
