@@ -203,6 +203,23 @@ export {
   type TraceLineOptions,
 } from "./trace/freehold-trace-writer.js";
 
+export { explore, type Exploration, type ExploreOptions } from "./explore/explore.js";
+export type { AnyDomain } from "./explore/system-domain.js";
+export { hunt, type Explorer, type Hunt } from "./explore/hunt.js";
+export type { Domain, DomainAccess, DomainPage, Step as SearchStep } from "./explore/domain.js";
+export type { SystemDomain } from "./explore/system-domain.js";
+export type { Finding, SearchCounts, SearchEnd } from "./explore/search.js";
+export { CHEAP_RULES, RULES, type FindingKind, type RuleName } from "./explore/rules.js";
+export { PKVM_PRESETS, pkvmDomain, type PkvmSizes } from "./explore/pkvm-domain.js";
+export { PRESETS } from "./explore/presets.js";
+export { domainFromTrace } from "./explore/trace-domain.js";
+export { BUGS, type Bug, type BugClass, type BugSearch, type FoundBug } from "./explore/bugs/index.js";
+export { retell, type RetoldCall, type RetoldStep, type Retelling } from "./explore/counterexample/retelling.js";
+export type { HolderChange, PageHolders } from "./explore/counterexample/page-holders.js";
+export { minimise } from "./explore/counterexample/minimise.js";
+export { traceOf } from "./explore/counterexample/trace.js";
+export { itfOf, type ItfState, type ItfTrace } from "./explore/counterexample/itf.js";
+
 export { bundledScenarios } from "./scenario/bundled-scenarios.js";
 export { loadScenario } from "./scenario/load-scenario.js";
 export { defineScenario, readScenario } from "./scenario/read-scenario.js";

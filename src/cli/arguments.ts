@@ -10,6 +10,27 @@ export function operationNumber(text: string): number {
   return value;
 }
 
+/** A number of things, 1 or more. */
+export function positiveCount(text: string): number {
+  const value = /^[0-9]+$/.test(text) ? Number(text) : NaN;
+  if (!(Number.isSafeInteger(value) && value >= 1)) throw new InvalidArgumentError("Expected a number, 1 or more.");
+  return value;
+}
+
+/** A length of time; fractions count. */
+export function duration(text: string): number {
+  const value = /^[0-9]+(\.[0-9]+)?$/.test(text) ? Number(text) : NaN;
+  if (!(value > 0)) throw new InvalidArgumentError("Expected a number greater than 0.");
+  return value;
+}
+
+/** Names with commas between. */
+export function nameList(text: string): string[] {
+  const names = text.split(",").map((name) => name.trim());
+  if (names.includes("")) throw new InvalidArgumentError("Expected names with commas between.");
+  return names;
+}
+
 /** A number of threads. */
 export function workerCount(text: string): number {
   const value = /^[0-9]+$/.test(text) ? Number(text) : NaN;

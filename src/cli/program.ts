@@ -13,6 +13,8 @@ const COMMANDS: ReadonlyMap<string, () => Promise<CommandFactory>> = new Map([
   ["run", async () => (await import("./run.js")).runCommand],
   ["compare", async () => (await import("./compare.js")).compareCommand],
   ["walk", async () => (await import("./walk.js")).walkCommand],
+  ["explore", async () => (await import("./explore.js")).exploreCommand],
+  ["bugs", async () => (await import("./bugs.js")).bugsCommand],
   ["decode", async () => (await import("./decode.js")).decodeCommand],
 ]);
 

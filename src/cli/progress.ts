@@ -1,4 +1,4 @@
-// A progress bar on standard error: only on a terminal, only once an input has taken a second, gone when it is done.
+// How far something is, on standard error: only on a terminal, only once it has taken a second, gone when it is done.
 
 import { performance } from "node:perf_hooks";
 import type { ReadProgress } from "../trace/input.js";
@@ -21,14 +21,32 @@ export function progressBar(
   terminal: Terminal,
   now: () => number = () => performance.now(),
 ): ProgressBar {
+  const line = statusLine(terminal, now);
+  const columns = terminal.stderr.columns ?? 80;
+  return {
+    update: (read, size) => line.update((seconds) => barText(label, read, size, seconds, columns)),
+    clear: () => line.clear(),
+  };
+}
+
+/** One line that is written anew again and again. */
+export interface StatusLine {
+  /** `text` is asked only if the line is drawn: what to write so many seconds after the start. */
+  update(text: (seconds: number) => string): void;
+  /** Removes the line from the terminal. */
+  clear(): void;
+}
+
+/** Where standard error is no terminal, it draws nothing. */
+export function statusLine(terminal: Terminal, now: () => number = () => performance.now()): StatusLine {
   const { stderr } = terminal;
   const started = now();
   let drawnAt = -Infinity;
-  const update: ReadProgress = (read, size) => {
+  const update = (text: (seconds: number) => string): void => {
     const time = now();
     if (stderr.isTTY !== true || time - started < SHOW_AFTER_MS || time - drawnAt < REDRAW_MS) return;
     drawnAt = time;
-    stderr.write(ERASE_LINE + barText(label, read, size, (time - started) / 1000, stderr.columns ?? 80));
+    stderr.write(ERASE_LINE + text((time - started) / 1000).slice(0, (stderr.columns ?? 80) - 1));
   };
   const clear = (): void => {
     if (drawnAt !== -Infinity) stderr.write(ERASE_LINE);

@@ -1,0 +1,123 @@
+// What `freehold explore` is asked to search: the machine, the bug in it, the rules, and how far to go.
+
+import { InvalidArgumentError } from "commander";
+import { nameList } from "./arguments.js";
+import { BUGS, hasSearch, type FoundBug } from "../explore/bugs/index.js";
+import type { AnyDomain } from "../explore/system-domain.js";
+import { PKVM_PRESETS, pkvmDomain, type PkvmSizes } from "../explore/pkvm-domain.js";
+import { PRESETS } from "../explore/presets.js";
+import { isSystemDomain } from "../explore/system-domain.js";
+import { INVARIANTS } from "../machine/invariants.js";
+import { RULES, type RuleName } from "../explore/rules.js";
+import { suggestion } from "../trace/spelling.js";
+
+/** The sizes of a machine that options can change, as commander gives them. */
+export interface SizeOptions {
+  readonly pages?: number;
+  readonly tablePages?: number;
+  readonly vms?: readonly boolean[];
+  readonly gfns?: number;
+  readonly makesVms?: boolean;
+}
+
+export interface PlanOptions extends SizeOptions {
+  readonly system: string;
+  readonly preset?: string;
+  readonly bug?: FoundBug;
+}
+
+/** What is searched. */
+export interface Plan {
+  readonly system: string;
+  /** `preset small`, `preset small with 3 pages`, or whose machine it is. */
+  readonly machine: string;
+  readonly domain: AnyDomain;
+}
+
+/**
+ * @returns the plan, or what is wrong with the options
+ */
+export function planOf(options: PlanOptions): Plan | string {
+  const { system, preset, bug } = options;
+  const changed = changedSizes(options);
+  if (bug !== undefined && preset === undefined && Object.keys(changed).length === 0) {
+    const domain: AnyDomain = bug.search.domain();
+    const itsSystem = isSystemDomain(domain) ? domain.system : "pkvm";
+    return { system: itsSystem, machine: `the machine of ${bug.name}`, domain };
+  }
+  const presets = PRESETS[system];
+  if (presets === undefined) return unknown("system", system, Object.keys(PRESETS));
+  const name = preset ?? defaultPreset(Object.keys(presets));
+  const make = presets[name];
+  if (make === undefined) return unknown("preset", name, Object.keys(presets));
+  if (Object.keys(changed).length === 0) return { system, machine: `preset ${name}`, domain: make() };
+  const sizes: PkvmSizes | undefined = Object.entries(PKVM_PRESETS).find(([known]) => known === name)?.[1];
+  if (system !== "pkvm" || sizes === undefined) return `${Object.keys(changed).join(", ")}: only of system pkvm`;
+  return { system, machine: `preset ${name}, changed`, domain: pkvmDomain({ ...sizes, ...changed }) };
+}
+
+const defaultPreset = (names: readonly string[]): string => (names.includes("small") ? "small" : (names[0] ?? ""));
+
+function changedSizes({ pages, tablePages, vms, gfns, makesVms }: SizeOptions): Partial<PkvmSizes> {
+  return {
+    ...(pages === undefined ? {} : { pages }),
+    ...(tablePages === undefined ? {} : { tablePages }),
+    ...(vms === undefined ? {} : { vms }),
+    ...(gfns === undefined ? {} : { gfns }),
+    ...(makesVms === undefined ? {} : { makesVms }),
+  };
+}
+
+function unknown(what: string, name: string, known: readonly string[]): string {
+  return `unknown ${what} "${name}"${suggestion(name, known) || `: there are ${known.join(", ")}`}`;
+}
+
+// Options' values, as commander wants them parsed.
+
+/** A bug of the catalogue that a search finds. */
+export function searchedBug(name: string): FoundBug {
+  const bug = BUGS.find((each) => each.name === name);
+  if (bug === undefined) {
+    const names = BUGS.map((each) => each.name);
+    throw new InvalidArgumentError(`Unknown bug${suggestion(name, names) || " (freehold bugs lists them)"}.`);
+  }
+  if (!hasSearch(bug)) throw new InvalidArgumentError(`No search finds it: ${bug.whyNot}.`);
+  return bug;
+}
+
+/** What `--rules` chooses: kinds of rules, and invariants by name. */
+export interface ChosenRules {
+  readonly rules: readonly RuleName[];
+  readonly invariants?: readonly string[];
+}
+
+const isInvariant = (name: string): boolean => Object.hasOwn(INVARIANTS, name);
+const isRule = (name: string): name is RuleName => name === "invariant" || Object.hasOwn(RULES, name);
+
+/** Rules and invariants by name: `panic,secrecy,I2,I9`. */
+export function ruleNames(text: string): ChosenRules {
+  const names = nameList(text);
+  const known = [...Object.keys(RULES), "invariant", ...Object.keys(INVARIANTS)];
+  const unknownName = names.find((name) => !known.includes(name));
+  if (unknownName !== undefined) {
+    throw new InvalidArgumentError(
+      `Unknown rule "${unknownName}"${suggestion(unknownName, known)}: freehold explore --help lists them.`,
+    );
+  }
+  const invariants = names.filter(isInvariant);
+  const rules = names.filter(isRule);
+  if (invariants.length === 0) return { rules };
+  return rules.includes("invariant") ? { rules } : { rules: [...rules, "invariant"], invariants };
+}
+
+/** One CPU or two. */
+export function cpuCount(text: string): 1 | 2 {
+  if (text === "1" || text === "2") return text === "1" ? 1 : 2;
+  throw new InvalidArgumentError("Expected 1 or 2.");
+}
+
+/** `p,n`: a VM each, protected or not. */
+export function vmKinds(text: string): boolean[] {
+  if (!/^[pn](,[pn])*$/.test(text)) throw new InvalidArgumentError("Expected p or n for each VM, with commas between.");
+  return text.split(",").map((kind) => kind === "p");
+}

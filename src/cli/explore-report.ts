@@ -1,0 +1,225 @@
+// What `freehold explore` prints: what was searched, how large it was, why it ended, and what was found, step by step.
+
+import type { CampaignState } from "../explore/campaign/campaign.js";
+import type { FoundBug } from "../explore/bugs/index.js";
+import { argumentsOf, type Retelling } from "../explore/counterexample/retelling.js";
+import type { Exploration } from "../explore/explore.js";
+import { callerOf } from "../explore/caller.js";
+import { countsText, endText, findingText, ruleName, ruleText, stepText } from "../explore/report.js";
+import { CHEAP_RULES, rulesFor } from "../explore/rules.js";
+import type { Finding, SearchCounts } from "../explore/search.js";
+import { isSystemDomain } from "../explore/system-domain.js";
+import { INVARIANTS } from "../machine/invariants.js";
+import { hex, count } from "../machine/names.js";
+import type { ChosenRules, Plan } from "./explore-plan.js";
+import { coloured, type Terminal, writeJson, writeLine } from "./terminal.js";
+
+/** How far a search may go, and what it looks after. */
+export interface Bounds {
+  readonly rules?: ChosenRules;
+  readonly maxStates?: number;
+  readonly seconds?: number;
+  readonly minutes?: number;
+  /** Ways are drawn: no state is kept. */
+  readonly random?: boolean;
+  readonly ways?: number;
+}
+
+export interface Verdict {
+  readonly found: boolean;
+  /** With the bug first. */
+  readonly searches: readonly Exploration[];
+}
+
+export interface ExploreReport {
+  begin(plan: Plan, bounds: Bounds): void;
+  /** `bug`: the one that the machine had. */
+  searched(bug: FoundBug | null, exploration: Exploration): void;
+  /** What a campaign has tried; its findings follow. */
+  tried(campaign: CampaignState): void;
+  finding(finding: Finding, retelling: Retelling, isConfirmed: boolean): void;
+  end(verdict: Verdict): void;
+}
+
+/** `12,345 states, 2,345 of them to be looked at, depth 9, 41,000 states/s`. */
+export function progressText({ states, expanded, depth }: SearchCounts, seconds: number): string {
+  const number = (value: number) => Math.round(value).toLocaleString("en");
+  return `${number(states)} states, ${number(states - expanded)} left, depth ${depth}, ${number(states / seconds)} states/s`;
+}
+
+/** Seconds that a search must take for its speed to say something. */
+const RATED = 1;
+
+/** For people. */
+export class TextExploreReport implements ExploreReport {
+  readonly #terminal: Terminal;
+  readonly #bug: FoundBug | null;
+  #rules: Readonly<Record<string, string>> = {};
+
+  constructor(bug: FoundBug | null, terminal: Terminal) {
+    this.#bug = bug;
+    this.#terminal = terminal;
+  }
+
+  #line(text: string): void {
+    writeLine(this.#terminal.stdout, text);
+  }
+
+  begin(plan: Plan, bounds: Bounds): void {
+    this.#rules = rulesOf(plan);
+    this.#line(coloured("bold", `${plan.system}, ${plan.machine}: ${machineText(plan)}`, this.#terminal.stdout));
+    this.#line(`rules: ${rulesText(plan, bounds, this.#bug)}`);
+    this.#line(`bounds: ${boundsText(bounds)}`);
+    if (this.#bug !== null) this.#line(`bug: ${this.#bug.name}: ${this.#bug.mistake} (${this.#bug.source})`);
+  }
+
+  searched(bug: FoundBug | null, { counts, end, seconds }: Exploration): void {
+    const rate = `, ${Math.round(counts.states / seconds).toLocaleString("en")} states/s`;
+    const name = bug === null ? (this.#bug === null ? "searched" : "without it") : "with the bug";
+    this.#line("");
+    this.#line(`${name}: ${countsText(counts)}${seconds < RATED ? "" : rate}: ${endText(end)}`);
+  }
+
+  tried({ ways, operations, reached, findings }: CampaignState): void {
+    const number = (value: number) => value.toLocaleString("en");
+    const kinds = `${number(reached)} kinds of answers and of states of a page or VM reached`;
+    this.#line("");
+    this.#line(`tried: ${count(ways, "way")}, ${count(operations, "operation")}, ${kinds}`);
+    const text =
+      findings.length > 0
+        ? `${count(findings.length, "broken rule")} found`
+        : "nothing found in the ways that were tried";
+    this.#line(coloured(findings.length > 0 ? "red" : "yellow", text, this.#terminal.stdout));
+  }
+
+  finding(finding: Finding, retelling: Retelling, isConfirmed: boolean): void {
+    const [rule = "", ...lines] = findingText(finding, retelling, this.#rules);
+    this.#line("");
+    this.#line(coloured("red", `${ruleName(finding)}: ${rule}`, this.#terminal.stdout));
+    for (const line of lines) this.#line(`  ${line}`);
+    if (!isConfirmed) this.#line("  not confirmed: taken again, these steps do not break the rule");
+  }
+
+  end({ found, searches }: Verdict): void {
+    const text = this.#bug === null ? rulesVerdict(found, searches) : bugVerdict(this.#bug, found, searches);
+    this.#line("");
+    this.#line(coloured(found ? "red" : "green", text, this.#terminal.stdout));
+  }
+}
+
+/** What a system's own rules demand, by name. */
+function rulesOf({ domain }: Plan): Readonly<Record<string, string>> {
+  return isSystemDomain(domain) ? domain.rules : {};
+}
+
+function machineText({ domain }: Plan): string {
+  if (isSystemDomain(domain)) return `${domain.bounds}; ${count(domain.steps.length, "step")} tried in every state`;
+  const own = domain.pages.filter(({ slot }) => slot === undefined).length;
+  const kinds = new Set(domain.steps.map(({ op }) => op));
+  const { max_vms: vms = 0 } = domain.config;
+  return [
+    `${count(own, "page")} in play`,
+    count(vms, "VM"),
+    count(domain.gfns.length, "guest frame"),
+    `${count(domain.steps.length, "operation")} of ${count(kinds.size, "kind")} tried in every state`,
+  ].join(", ");
+}
+
+function rulesText({ domain }: Plan, { rules: chosen }: Bounds, bug: FoundBug | null): string {
+  if (isSystemDomain(domain)) return Object.keys(domain.rules).join(", ");
+  const unchosen = bug === null ? (domain.rules ?? CHEAP_RULES) : rulesFor(bug.search.kind);
+  const { rules = unchosen, invariants } = chosen ?? {};
+  const all = `${Object.keys(INVARIANTS).length} invariants`;
+  return rules.map((rule) => (rule === "invariant" ? (invariants?.join(", ") ?? all) : rule)).join(", ");
+}
+
+function boundsText({ maxStates = 2_000_000, seconds, minutes, random = false, ways }: Bounds): string {
+  const times = [
+    ...(seconds === undefined ? [] : [count(seconds, "second")]),
+    ...(minutes === undefined ? [] : [count(minutes, "minute")]),
+  ];
+  if (random) return [...(ways === undefined ? [] : [count(ways, "way")]), ...times].join(", ") || count(60, "second");
+  return [`${maxStates.toLocaleString("en")} states`, ...times].join(", ");
+}
+
+function rulesVerdict(found: boolean, [search]: readonly Exploration[]): string {
+  if (search === undefined) return "";
+  const { findings, counts, end } = search;
+  const states = counts.states.toLocaleString("en");
+  if (found) return `${count(findings.length, "broken rule")} found`;
+  if (end === "exhausted") return `nothing found in any of the ${states} states of this machine`;
+  return `nothing found in ${states} states, and there are more: ${endText(end)}`;
+}
+
+function bugVerdict({ name, search: { kind } }: FoundBug, found: boolean, searches: readonly Exploration[]): string {
+  const [, clean] = searches;
+  if (clean === undefined) return `${name} is not found`;
+  if (!found) return `${name} does not count as found: "${kind}" is broken without it as well`;
+  return `${name} is found: without it, the same search finds nothing of the kind "${kind}" (${endText(clean.end)})`;
+}
+
+/** For programs; docs/explore.md describes the fields. */
+export class JsonExploreReport implements ExploreReport {
+  readonly #terminal: Terminal;
+  readonly #bug: FoundBug | null;
+  #plan: Plan | null = null;
+  #rules: Readonly<Record<string, string>> = {};
+
+  constructor(bug: FoundBug | null, terminal: Terminal) {
+    this.#bug = bug;
+    this.#terminal = terminal;
+  }
+
+  begin(plan: Plan): void {
+    this.#plan = plan;
+    this.#rules = rulesOf(plan);
+  }
+
+  searched(bug: FoundBug | null, { counts, end, seconds, findings }: Exploration): void {
+    const { system, machine } = this.#plan ?? {};
+    writeJson(this.#terminal.stdout, {
+      ...{ system, machine, bug: bug?.name ?? null, end, exhausted: end === "exhausted" },
+      ...{ ...counts, tried: Number(counts.tried), transitions: Number(counts.transitions) },
+      ...{ seconds, findings: findings.length },
+    });
+  }
+
+  tried({ ways, operations, reached, corpus, findings }: CampaignState): void {
+    const { system, machine } = this.#plan ?? {};
+    writeJson(this.#terminal.stdout, {
+      ...{ campaign: true, system, machine, bug: this.#bug?.name ?? null },
+      ...{ ways, operations, reached, kept: corpus.length, findings: findings.length },
+    });
+  }
+
+  finding(finding: Finding, retelling: Retelling, confirmed: boolean): void {
+    const { kind, code, subject, steps } = finding;
+    const last = steps.at(-1);
+    writeJson(this.#terminal.stdout, {
+      ...{ finding: ruleName(finding), kind, code, subject, statement: ruleText(finding, this.#rules) },
+      confirmed,
+      by: last === undefined ? null : callerOf(last),
+      steps: retelling.steps.map((step) => ({
+        ...(step.step.op === "access"
+          ? { op: "access", args: accessArguments(step.step.access) }
+          : { op: step.step.op, args: argumentsOf(step.step) }),
+        ...{ text: stepText(step.step), answer: step.answer, sentence: step.sentence, changes: step.changes },
+      })),
+    });
+  }
+
+  end({ found, searches }: Verdict): void {
+    const bounded = searches.filter(({ end }) => end !== "exhausted" && end !== "found").map(({ end }) => end);
+    writeJson(this.#terminal.stdout, { total: true, bug: this.#bug?.name ?? null, found, bounded });
+  }
+}
+
+function accessArguments(access: { stage2: "host" | number; ipa: bigint; kind: string; value?: bigint }): object {
+  const { stage2, ipa, kind, value } = access;
+  return {
+    by: stage2 === "host" ? stage2 : hex(stage2),
+    kind,
+    ipa: hex(ipa),
+    value: value === undefined ? null : hex(value),
+  };
+}
