@@ -42,7 +42,7 @@ test("the scripts of workers are beside those who start them, in the package and
 
 test("tests, vectors, benchmarks and sources are not", () => {
   const expected =
-    /^(dist\/(src|cli\/bundle|assembly\/abi)\/.+\.(js|d\.ts)|dist\/freehold\.wasm|src\/assemblyscript\.d\.ts|(docs|schema)\/[^/]+|dist\/cli\/bundle\/LICENSES\.txt|[^/]+)$/;
+    /^(dist\/(src|cli\/bundle|assembly\/abi)\/.+\.(js|d\.ts)|dist\/freehold(-explore|-interleave|-specification)?\.wasm|src\/assemblyscript\.d\.ts|(docs|schema)\/[^/]+|dist\/cli\/bundle\/LICENSES\.txt|[^/]+)$/;
   expect(packed.filter((file) => !expected.test(file))).toEqual([]);
 });
 

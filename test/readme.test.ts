@@ -59,7 +59,7 @@ test("the README has every command and option of the help, and no other", async 
   const names = (text: string) => new Set(text.match(/(?<![\w-])--[a-z][a-z0-9-]+/g));
   const general = ["--help", "--version"];
   const helps = await Promise.all(
-    ["replay", "explain", "walk", "decode", "run", "compare"].map(
+    ["replay", "explain", "walk", "decode", "run", "compare", "explore", "bugs"].map(
       async (name) => (await freehold(name, "--help")).stdout,
     ),
   );

@@ -35,6 +35,31 @@ test("without a C compiler the C columns are null, or empty in the table", () =>
   ]);
 });
 
+const searched: Row = {
+  ...row,
+  id: "explore-specification",
+  unit: "M states/s",
+  freehold: 3,
+  c: null,
+  js: null,
+  explored: { spin: 0.5, states: 488, transitions: 2388, bytesPerState: 31.5 },
+};
+
+test("a search has Spin's figure beside it, and what was seen", () => {
+  expect(JSON.parse(toJson(searched))).toMatchObject({ spin: 0.5, overSpin: 6, states: 488, bytesPerState: 31.5 });
+  expect(formatTable([row]).split("\n")[0]).not.toContain("Spin");
+  const [heading, one, search] = formatTable([row, searched]).split("\n");
+  expect(heading).toMatch(/\/JS +Spin +\/Spin +what/);
+  expect(one).toMatch(/4\.35 +donate/);
+  expect(search).toMatch(/3\.00 +0\.500 +6\.00 +donate/);
+});
+
+test("without Spin its columns are null, or empty in the table", () => {
+  const withoutSpin = { ...searched, explored: { ...searched.explored!, spin: null } };
+  expect(JSON.parse(toJson(withoutSpin))).toMatchObject({ spin: null, overSpin: null });
+  expect(formatTable([withoutSpin]).split("\n")[1]).toMatch(/3\.00 +donate/);
+});
+
 test.each([
   [[3, 1, 2], 2],
   [[4, 1, 2, 3], 2.5],

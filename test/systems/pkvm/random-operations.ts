@@ -4,6 +4,7 @@
 // guests of the wrong kind (which the hypercall handlers keep out, 7.2).
 
 import fc from "fast-check";
+import type { MachineConfig } from "../../../src/machine/config.js";
 import { Machine, type Outcome } from "../../../src/machine/machine.js";
 import type { Operation } from "../../../src/machine/operations.js";
 import {
@@ -103,11 +104,15 @@ export class SmallHost {
     this.#areas = IS_PROTECTED.map((_, index) => first + 4n * block + BigInt(index) * 0x40n);
   }
 
-  static async create(pageShift: 12 | 14 = 12): Promise<SmallHost> {
+  /** `make`: on which core; default: the one that replays. */
+  static async create(
+    pageShift: 12 | 14 = 12,
+    make: (config: MachineConfig) => Promise<Machine> = (config) => Machine.create(config),
+  ): Promise<SmallHost> {
     const base = 0x4000_0000n;
     const block = 1n << BigInt(pageShift - 3);
     const bytes = (pages: bigint) => pages << BigInt(pageShift);
-    const machine = await Machine.create({
+    const machine = await make({
       page_shift: pageShift,
       // One root page.
       ia_bits: pageShift === 12 ? 36 : 42,

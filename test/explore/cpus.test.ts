@@ -1,0 +1,227 @@
+// Two CPUs whose operations interleave where EL2 releases its locks (reference pkvm-el2 sections 5 and 9).
+
+import { expect, test } from "vitest";
+import { BUGS, hasSearch } from "../../src/explore/bugs/index.js";
+import { Turns } from "../../src/explore/counterexample/two-cpus.js";
+import type { Domain, Step } from "../../src/explore/domain.js";
+import { instantiateInterleaving, type InterleavingCore } from "../../src/explore/interleaving.js";
+import { pkvmDomain, type PkvmSizes } from "../../src/explore/pkvm-domain.js";
+import { Search } from "../../src/explore/search.js";
+import { resolveConfig } from "../../src/machine/config.js";
+import { Machine } from "../../src/machine/machine.js";
+import { stateOf } from "../systems/pkvm/machine-state.js";
+import { pkvmDomainOf } from "./pkvm-search.js";
+
+const ONE: PkvmSizes = { pages: 1, tablePages: 1, vms: [true], gfns: 1 };
+const MAKING: PkvmSizes = { pages: 0, tablePages: 0, vms: [true], gfns: 0, makesVms: true };
+const HOST_ONLY: PkvmSizes = { pages: 1, tablePages: 0, vms: [true], gfns: 0 };
+
+interface FirstState {
+  readonly machine: Machine;
+  readonly core: InterleavingCore;
+  readonly domain: Domain;
+  readonly turns: Turns;
+}
+
+async function firstState(sizes: PkvmSizes): Promise<FirstState> {
+  const domain = pkvmDomain(sizes);
+  const core = await instantiateInterleaving();
+  const machine = Machine.createOn(core, resolveConfig(domain.config));
+  for (const { pa, word } of domain.contents) {
+    machine.writePage(pa, new Uint8Array(BigUint64Array.of(word).buffer), Number(pa) % machine.pageSize);
+  }
+  machine.applyBatch(domain.setUp);
+  return { machine, core, domain, turns: new Turns(machine, core, domain) };
+}
+
+type Op = Step["op"];
+/** A part of an operation that is begun, or of the one that its CPU is in, and what it comes to. */
+type Row = readonly [cpu: 0 | 1, op: Op, part: NonNullable<Step["part"]> | "whole", answer: string];
+
+async function answers(sizes: PkvmSizes, rows: readonly Row[]): Promise<Row[]> {
+  const { domain, turns } = await firstState(sizes);
+  return rows.map(([cpu, op, part]) => {
+    const step = domain.steps.find((each) => each.op === op) ?? expect.fail(`no ${op}`);
+    const isLeft = part === "begin" || part === "middle";
+    const turn = { ...step, cpu, ...(part === "whole" ? {} : { part }), releases: isLeft ? 1 : 0 };
+    return [cpu, op, part, turns.take(turn).answer];
+  });
+}
+
+const HOST_AND_HYP = "not done yet, released host_mmu, pkvm_pgd";
+const TABLE = "not done yet, released vm_table";
+const GUEST = "not done yet, released the VM's";
+
+// prettier-ignore
+const SCHEDULES: readonly [string, PkvmSizes, readonly Row[]][] = [
+  ["a vCPU is loaded on one CPU: the other has none, and its calls are refused", ONE, [
+    [0, "vcpu_load", "whole", "0"],
+    [1, "vcpu_load", "whole", "0"],
+    [1, "hcall_donate_guest", "whole", "-EINVAL"],
+    [0, "hcall_donate_guest", "whole", "-ENOMEM"],
+    [0, "vcpu_put", "whole", "0"],
+    [1, "vcpu_load", "whole", "0"],
+    [1, "hcall_donate_guest", "whole", "-ENOMEM"],
+  ]],
+  ["a vCPU cannot be loaded before init_vcpu has put it into its slot, under the table's lock", MAKING, [
+    [0, "reserve_vm", "whole", "4096"],
+    [0, "init_vm", "begin", HOST_AND_HYP],
+    [0, "init_vm", "middle", HOST_AND_HYP],
+    [0, "init_vm", "middle", HOST_AND_HYP],
+    [0, "init_vm", "end", "0"],
+    [0, "init_vcpu", "begin", HOST_AND_HYP],
+    [1, "vcpu_load", "whole", "0"],
+    [1, "start_teardown_vm", "whole", "0"], // no vCPU is loaded, which would be a reference
+    [0, "init_vcpu", "end", "0"], // whether the VM is dying is not looked at
+  ]],
+  ["the area of a VM that is made is EL2's already: a second init_vm lets go of what it pinned", MAKING, [
+    [0, "reserve_vm", "whole", "4096"],
+    [0, "init_vm", "begin", HOST_AND_HYP],
+    [0, "init_vm", "middle", HOST_AND_HYP],
+    [1, "init_vm", "begin", HOST_AND_HYP],
+    [1, "init_vm", "middle", HOST_AND_HYP],
+    [1, "init_vm", "end", "-ENOMEM"],
+    [0, "init_vm", "middle", HOST_AND_HYP],
+    [0, "init_vm", "end", "0"],
+  ]],
+  ["a slot that is given up while its VM is made: the VM's pages go back one area after the other", MAKING, [
+    [0, "reserve_vm", "whole", "4096"],
+    [0, "init_vm", "begin", HOST_AND_HYP],
+    [0, "init_vm", "middle", HOST_AND_HYP],
+    [0, "init_vm", "middle", HOST_AND_HYP],
+    [1, "unreserve_vm", "whole", "0"],
+    [0, "init_vm", "middle", TABLE],
+    [0, "init_vm", "middle", HOST_AND_HYP],
+    [0, "init_vm", "middle", HOST_AND_HYP],
+    [0, "init_vm", "end", "-EINVAL"],
+  ]],
+  ["a VM is not taken down while a call has a reference to it", ONE, [
+    [0, "start_teardown_vm", "whole", "0"],
+    [0, "reclaim_dying_guest_page", "begin", TABLE],
+    [1, "finalize_teardown_vm", "whole", "-EINVAL"],
+    [0, "reclaim_dying_guest_page", "middle", GUEST],
+    [1, "finalize_teardown_vm", "whole", "-EINVAL"],
+    [0, "reclaim_dying_guest_page", "end", "-ENOENT"],
+    [1, "finalize_teardown_vm", "begin", TABLE],
+  ]],
+  ["the slot of a VM that is taken down is empty before anything goes back", MAKING, [
+    [0, "reserve_vm", "whole", "4096"],
+    [0, "init_vm", "begin", HOST_AND_HYP],
+    [0, "init_vm", "middle", HOST_AND_HYP],
+    [0, "init_vm", "middle", HOST_AND_HYP],
+    [0, "init_vm", "end", "0"],
+    [0, "start_teardown_vm", "whole", "0"],
+    [0, "finalize_teardown_vm", "begin", TABLE],
+    [1, "finalize_teardown_vm", "whole", "-EINVAL"],
+    [1, "reserve_vm", "whole", "4096"],
+    [0, "finalize_teardown_vm", "middle", HOST_AND_HYP],
+    [1, "init_vm", "begin", HOST_AND_HYP],
+    [1, "init_vm", "middle", HOST_AND_HYP],
+    [1, "init_vm", "end", "-ENOMEM"],
+  ]],
+];
+
+test.each(SCHEDULES)("%s", async (_, sizes, rows) => {
+  expect(await answers(sizes, rows)).toEqual(rows);
+});
+
+test("a page may go to a guest between the host's fault and its handler: the host is told", async () => {
+  const { domain, turns } = await firstState(ONE);
+  const step = (op: Op) => domain.steps.find((each) => each.op === op) ?? expect.fail(`no ${op}`);
+  const whole = (op: Op) => turns.take({ ...step(op), cpu: 1 }).answer;
+  const access = step("access");
+  expect(turns.take({ ...access, cpu: 0, part: "begin", releases: 1 }).answer).toBe("not done yet, no lock held");
+  expect(whole("vcpu_load")).toBe("0");
+  expect(whole("host_memcache_push_loaded")).toBe("0");
+  expect(whole("host_memcache_push_loaded")).toBe("0");
+  const donate = { ...step("hcall_donate_guest"), cpu: 1 } as const;
+  // One page after the other goes to the vCPU's memcache; the same page twice does not.
+  expect(turns.take({ ...donate, part: "begin", releases: 1 }).answer).toBe(HOST_AND_HYP);
+  expect(turns.take({ ...donate, part: "end" }).answer).toBe("-ENOMEM");
+  expect(turns.take({ ...access, cpu: 0, part: "middle", releases: 1 }).answer).toBe("not done yet, released host_mmu");
+  expect(turns.take({ ...access, cpu: 0, part: "end" }).answer).toBe("done");
+});
+
+/** The same search by snapshots: every part of every operation, from every state that was reached. */
+async function statesBySnapshots(sizes: PkvmSizes): Promise<number> {
+  const { machine, core, domain } = await firstState(sizes);
+  const { exports, memory } = core;
+  type Loader = -1 | 0 | 1;
+  const cpuText = (cpu: 0 | 1, loader: Loader): string => {
+    const bytes = new Uint8Array(memory.buffer, exports.localsOf(cpu), exports.localsBytes(cpu));
+    return `${exports.suspendedOperation(cpu)} ${loader === cpu} ${bytes.join()}`;
+  };
+  const text = (loader: Loader) => {
+    const pages = domain.pages.map((page) => pageText(machine, page.pfn, page.slot === undefined, domain.tracer));
+    const lines = stateOf(machine).split("\n");
+    const state = lines.filter((line) => !/^P |^L host .*[13579bdf]$/.test(line));
+    return [...state, ...pages, ...[cpuText(0, loader), cpuText(1, loader)].sort()].join("\n");
+  };
+  const seen = new Set([text(-1)]);
+  const queue: { readonly snapshot: ReturnType<Machine["snapshot"]>; readonly loader: Loader }[] = [];
+  queue.push({ snapshot: machine.snapshot(), loader: -1 });
+  for (const { snapshot, loader } of queue) {
+    for (const cpu of [0, 1] as const) {
+      for (const [number, { op }] of domain.steps.entries()) {
+        machine.restore(snapshot);
+        const inside = exports.suspendedOperation(cpu);
+        if (inside >= 0 && inside !== number) continue;
+        const wasLoaded = machine.vcpus().some((vcpu) => vcpu.loaded);
+        exports.take(cpu, number);
+        const isLoaded = machine.vcpus().some((vcpu) => vcpu.loaded);
+        const nowLoader = op === "vcpu_load" && !wasLoaded && isLoaded ? cpu : isLoaded ? loader : -1;
+        const key = text(nowLoader);
+        if (seen.has(key)) continue;
+        seen.add(key);
+        queue.push({ snapshot: machine.snapshot(), loader: nowLoader });
+      }
+    }
+  }
+  return seen.size;
+}
+
+// Whether the host has an entry for a page of its own decides whether its access faults, and can be interrupted.
+function pageText(machine: Machine, pfn: bigint, isOwn: boolean, tracer: number): string {
+  const { host, hyp, refcount, shares } = machine.pageState(pfn) ?? expect.fail("no memory");
+  const contents = new DataView(machine.readPage(pfn << 12n).buffer).getBigUint64(tracer, true);
+  const isMapped = isOwn && machine.access("host", pfn << 12n, "read").fault === null;
+  return [host, hyp, refcount, shares, contents, isMapped].join(" ");
+}
+
+test("a page that the host shares and writes, a vCPU that comes and goes: as many states as a search by snapshots", async () => {
+  const search = await Search.start(pkvmDomain(HOST_ONLY), { cpus: 2, rules: ["panic"], maxStates: 10_000 });
+  expect(search.run(10_000)).toBe("exhausted");
+  expect(search.counts.states).toBe(await statesBySnapshots(HOST_ONLY));
+});
+
+const RULES = ["panic", "invariant", "refusal", "secrecy", "integrity", "freed"] as const;
+
+test.each<[string, PkvmSizes]>([
+  ["one protected VM", ONE],
+  ["one ordinary VM", { ...ONE, vms: [false] }],
+  ["a VM that is made and taken down", MAKING],
+])("%s: two CPUs break no rule of unmodified pKVM", async (_, sizes) => {
+  const search = await Search.start(pkvmDomain(sizes), { cpus: 2, rules: RULES, maxStates: 20_000 });
+  expect(search.run(20_000)).toBe("exhausted");
+  expect(search.findings).toEqual([]);
+});
+
+/** What each CPU does, as the reference describes the schedule; what makes the first state is left out. */
+const TWO_CPU_SCHEDULES = [
+  ["init-vcpu-early-publish", ["0 init_vcpu begin", "1 vcpu_load"]],
+  ["host-fault-race-panic", ["0 access begin", "1 access begin", "0 access middle", "1 access end"]],
+] as const;
+
+test.each(TWO_CPU_SCHEDULES)("%s: the shortest schedule, and none on one CPU", async (name, schedule) => {
+  const bug = BUGS.filter(hasSearch).find((each) => each.name === name) ?? expect.fail("no search finds it");
+  const { mutation } = bug.search;
+  const domain = pkvmDomainOf(bug.search);
+  const search = await Search.start(domain, { mutation, cpus: 2, maxStates: 20_000 });
+  expect(search.run(20_000)).toBe("found");
+  const turns = search.findings[0]?.steps.map(({ cpu, op, part }) => [cpu, op, part ?? ""].join(" ").trim());
+  expect(turns?.slice(-schedule.length)).toEqual(schedule);
+
+  const alone = await Search.start(domain, { mutation, maxStates: 20_000 });
+  expect(alone.run(20_000)).toBe("exhausted");
+  expect(alone.findings).toEqual([]);
+});
