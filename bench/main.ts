@@ -2,6 +2,7 @@
 
 import { Command, InvalidArgumentError } from "commander";
 import { CTwin } from "./c/process.js";
+import { EXPLORE_IDS, measureExploration } from "./explore.js";
 import { measureFfa } from "./ffa.js";
 import { ffaWorkloads } from "./ffa-definitions.js";
 import { Freehold } from "./freehold.js";
@@ -85,6 +86,7 @@ const measurements: readonly Measurement[] = [
     run: () => measureTimeline(size),
   })),
   { ids: BROWSER_IDS, family: "browser", run: (_: readonly Variant[], { rounds }: Options) => measureBrowser(rounds) },
+  { ids: EXPLORE_IDS, family: "explore", run: (_, { rounds }) => measureExploration(rounds) },
 ];
 
 function rowOf({ id, title, bound }: WorkloadDefinition, rates: Rates): Row {
@@ -96,11 +98,11 @@ async function main(): Promise<void> {
     .description("Measures the workloads beside plain C and plain JavaScript in one interleaved run.")
     .argument(
       "[id...]",
-      "what to measure, for example W1n T1-tracefs; a family by its beginning (T1) or name (walk, gunyah, ffa, timeline, browser); all if left out",
+      "what to measure, for example W1n T1-tracefs; a family by its beginning (T1) or name (walk, gunyah, ffa, explore, timeline, browser); all if left out",
     )
     .option(
       "--json",
-      "JSON Lines: {id, unit, freehold, c, js, overC, overJs}, null where there is no figure (walks in a batch: prefetch, overPrefetch too)",
+      "JSON Lines: {id, unit, freehold, c, js, overC, overJs}, null where there is no figure (walks in a batch: prefetch, overPrefetch too; searches: spin, overSpin, states, bytesPerState)",
     )
     .option("--seconds <n>", "measured time per variant and round", positive, 1)
     .option("--rounds <n>", "rounds, of which the median is taken", positive, 5)
