@@ -57,11 +57,13 @@ test.each([
   expect((await searched(domain)).search.counts.states).toBeGreaterThanOrEqual(states);
 });
 
-// What no call of the resource manager's does: the ownership database changes, and the tables stay.
+// What no call of the resource manager's does: the ownership database alone is told of another owner, and HLOS's table stays.
 test("a page that is given away under its mapping is found", async () => {
   const domain = gunyahDomain(GUNYAH_PRESETS.tiny);
-  const end = 0x8000_0fffn;
-  const calls: Operation[] = [{ op: "memdb_insert", type: 1, start: 0x8000_0000n, end, object: 5n }];
-  const { search, end: why } = await searched({ ...domain, steps: [...domain.steps, { calls }] });
-  expect([why, search.findings]).toEqual(["exhausted", []]); // what has an owner is not inserted again
+  const page = { start: 0x8000_0000n, end: 0x8000_0fffn };
+  const owners = { prev_type: 3, prev_object: 4n, type: 1, object: 2n }; // HLOS's extent, the root partition
+  const calls: Operation[] = [{ op: "memdb_update", ...page, ...owners }];
+  const { search, end } = await searched({ ...domain, steps: [...domain.steps, { calls }] });
+  expect(end).toBe("found");
+  expect(search.findings[0]).toMatchObject({ kind: "invariant", rule: "I2", steps: calls });
 });

@@ -9,7 +9,7 @@ const WAYS_OF_CHUNK = 1000;
 
 /** What is known of a campaign, and all that is needed to go on with it. */
 export interface CampaignState {
-  /** Ways that were tried: those before this number. */
+  /** So many ways were tried. */
   ways: number;
   operations: number;
   readonly corpus: Way[];
