@@ -14,6 +14,8 @@ export default defineConfig({
           exclude: [BROWSER_TESTS],
           // All processors: by itself, vitest leaves one free.
           maxWorkers: "100%",
+          // One process for many files: starting one for each took a fifth of the time. No test file changes what another one imports.
+          isolate: false,
           sequence: { groupOrder: 0 },
         },
       },
