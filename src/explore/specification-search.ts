@@ -1,16 +1,26 @@
-// The breadth-first search over all states of the specification machine, shared out by hash among workers that have nothing in
-// common. They keep in step: when one has expanded its states of a depth it tells the others so, behind its last batch, and goes
-// on when all have told it the same. So states, transitions and depths do not depend on how many workers there are.
+// The breadth-first search over all states of the specification machine, by workers that share its memory: the states, the table of
+// who is in it, and what is still to be expanded. A round is what a worker does until the states of a depth are all taken, or the
+// table is to be made larger; all end a round before any begins the next. So states, transitions and depths do not depend on how many
+// workers there are.
 
 import * as abi from "../../assembly/abi/specification.js";
-import { callFrom, Specification, type Call, type PackedState, type SpecificationConfig } from "./specification.js";
+import type { Place } from "./search.js";
+import {
+  callFrom,
+  createSharedMemory,
+  Specification,
+  type Call,
+  type PackedState,
+  type SpecificationConfig,
+  type SpecificationSource,
+} from "./specification.js";
 
 export interface SearchOptions extends SpecificationConfig {
   /** The host finalises guests whose pages it has not taken back. */
   readonly abandons?: boolean;
   /** Count states that differ only in names as one: of pages, or of pages and guests. */
   readonly symmetry?: "pages" | "guests";
-  /** The search ends when a worker owns more states. */
+  /** The search ends when there are more states. */
   readonly maxStates?: number;
   /** How many states there are, if that is known: saves the time in which tables grow. */
   readonly expectedStates?: number;
@@ -20,41 +30,41 @@ export interface SearchOptions extends SpecificationConfig {
 
 /** What one worker has seen. */
 export interface ShareCounts {
+  /** States that it found first. */
   readonly states: number;
   readonly transitions: number;
-  /** Memory of the states, where they came from, and the table. */
+  /** Memory of all workers' states, where they came from, and the table. */
   readonly bytes: number;
   readonly panics: number;
-}
-
-/** A state that one worker owns. */
-export interface StoredState {
-  readonly worker: number;
-  readonly index: number;
 }
 
 /** A state that breaks a rule, or in which a call panics EL2. */
 export interface Finding {
   readonly kind: "broken" | "panic";
-  readonly at: StoredState;
+  /** The stored state's index. */
+  readonly at: number;
   /** BROKEN_..., or INTACT for a panic. */
   readonly rule: number;
 }
 
+/** How a worker's round ended: EXPAND_FINISHED, EXPAND_GROW or EXPAND_LIMIT, and what it has seen up to then. */
+export interface RoundEnd {
+  readonly ended: number;
+  /** Below this index are all states that the worker knew of. */
+  readonly foundEnd: number;
+  readonly findings: readonly Finding[];
+}
+
 const DEFAULT_MAX_STATES = 1 << 24;
-/** States between two looks at what others sent. */
+/** States between two looks at what others say. */
 const SLICE = 16384;
 
-/** The batch is a copy: it may be moved. */
-export type SendBatch = (peer: number, batch: Uint8Array<ArrayBuffer>) => void;
-
-/** One worker's share of a search. */
+/** One worker's part of a search. */
 export class Share {
   readonly worker: number;
   readonly workers: number;
   readonly #specification: Specification;
   readonly #initial: PackedState;
-  #full = false;
 
   private constructor(specification: Specification, initial: PackedState, worker: number, workers: number) {
     this.#specification = specification;
@@ -64,97 +74,76 @@ export class Share {
   }
 
   /**
+   * With several workers, all are given the same memory. The first one knows the state to begin with.
+   *
    * @throws RangeError if the machine does not fit the packed state, or the memory the states
    */
-  static async create(options: SearchOptions, worker = 0, workers = 1, bytes?: Uint8Array): Promise<Share> {
-    const specification = await Specification.create(options, bytes);
+  static async create(
+    options: SearchOptions,
+    { worker, workers }: Place = { worker: 0, workers: 1 },
+    source: SpecificationSource = {},
+  ): Promise<Share> {
+    const specification = await Specification.create(options, source);
     const initial = options.from ?? specification.state;
-    const { exports } = specification.core;
+    const { createSearch, addInitial } = specification.exports;
     const maximum = options.maxStates ?? DEFAULT_MAX_STATES;
-    const expected = Math.ceil(((options.expectedStates ?? 0) / workers) * (workers === 1 ? 1 : 1.02));
-    if (exports.createSearch(worker, workers, maximum, expected, flagsOf(options)) === 0) {
-      throw new RangeError(`no memory for ${maximum} states of worker ${worker} of ${workers}`);
+    if (createSearch(worker, workers, maximum, options.expectedStates ?? 0, flagsOf(options)) === 0) {
+      throw new RangeError(`no memory for ${maximum} states and ${workers} workers`);
     }
-    const share = new Share(specification, initial, worker, workers);
-    exports.addInitial(initial.pages, initial.slots);
-    return share;
+    if (worker === 0) addInitial(initial.pages, initial.slots);
+    return new Share(specification, initial, worker, workers);
   }
 
   get counts(): ShareCounts {
-    const { count, transitions, visitedBytes, panics } = this.#specification.core.exports;
+    const { count, transitions, visitedBytes, panics } = this.#specification.exports;
     return { states: count.value, transitions: transitions.value, bytes: visitedBytes(), panics: panics.value };
   }
 
-  /** The states that were found are expanded next. Returns how many there are. */
-  beginDepth(): number {
-    return this.#specification.core.exports.beginDepth();
+  /** What was found is expanded next, if it is anything. `ends` are those of all workers. */
+  beginDepth(ends: readonly RoundEnd[]): boolean {
+    return this.#specification.exports.beginDepth(Math.max(...ends.map(({ foundEnd }) => foundEnd))) !== 0;
   }
 
-  /**
-   * Expands this worker's states of a depth. `send` gets what others own; `breathe` is waited for now and then, so that what they
-   * send can come in through receive().
-   */
-  async expandDepth(send: SendBatch, breathe?: () => Promise<void>): Promise<void> {
-    let ended = abi.EXPAND_PAUSED;
-    while (ended === abi.EXPAND_PAUSED && !this.#full) {
-      ended = this.#specification.core.exports.expand(SLICE);
-      this.#sendBatches(send);
-      if (ended === abi.EXPAND_LIMIT) this.#full = true;
-      if (breathe !== undefined) await breathe();
-    }
+  /** Expands some states of a depth. Returns EXPAND_PAUSED if there is more to do. */
+  expand(most = SLICE): number {
+    return this.#specification.exports.expand(most);
   }
 
-  /** There was no room for all states that were found: the search is not exhaustive. */
-  get isFull(): boolean {
-    return this.#full;
+  /** Makes the table larger: all workers do, while none expands. Returns EXPAND_LIMIT if there is no memory for that. */
+  growTable(): number {
+    return this.#specification.exports.growTable() === 0 ? abi.EXPAND_LIMIT : abi.EXPAND_FINISHED;
   }
 
-  #sendBatches(send: SendBatch): void {
-    const { exports, memory } = this.#specification.core;
-    for (let peer = 0; peer < this.workers; peer++) {
-      const candidates = exports.outboxCount(peer);
-      if (candidates === 0) continue;
-      send(peer, new Uint8Array(memory.buffer, exports.outbox(peer) >>> 0, candidates * abi.CANDIDATE_SIZE).slice());
-      exports.clearOutbox(peer);
-    }
-  }
-
-  /** Takes in states that another worker found. */
-  receive(batch: Uint8Array): void {
-    const { exports, memory } = this.#specification.core;
-    new Uint8Array(memory.buffer, exports.inboxWindow() >>> 0, batch.length).set(batch);
-    if (exports.receive(batch.length / abi.CANDIDATE_SIZE) === 0) this.#full = true;
+  /** What the others are told when a round ended like that. */
+  roundEnd(ended: number): RoundEnd {
+    return { ended, foundEnd: this.#specification.exports.foundEnd() >>> 0, findings: this.#findings };
   }
 
   /** The first of each kind so far. */
-  get findings(): Finding[] {
-    const { broken, brokenBy, panicking, panics } = this.#specification.core.exports;
-    const at = (index: number): StoredState => ({ worker: this.worker, index });
+  get #findings(): Finding[] {
+    const { broken, brokenBy, panicking, panics } = this.#specification.exports;
     const findings: Finding[] = [];
-    if (brokenBy.value !== abi.INTACT) findings.push({ kind: "broken", at: at(broken.value), rule: brokenBy.value });
-    if (panics.value !== 0) findings.push({ kind: "panic", at: at(panicking.value), rule: abi.INTACT });
+    if (brokenBy.value !== abi.INTACT) findings.push({ kind: "broken", at: broken.value, rule: brokenBy.value });
+    if (panics.value !== 0) findings.push({ kind: "panic", at: panicking.value, rule: abi.INTACT });
     return findings;
   }
 
-  stateAt(index: number): PackedState {
-    const { pagesOf, slotsOf } = this.#specification.core.exports;
-    return { pages: BigInt.asUintN(64, pagesOf(index)), slots: BigInt.asUintN(64, slotsOf(index)) };
-  }
-
-  parentAt(index: number): StoredState {
-    const parent = this.#specification.core.exports.parentOf(index);
-    return { worker: parent >>> abi.PARENT_WORKER_SHIFT, index: parent & ((1 << abi.PARENT_WORKER_SHIFT) - 1) };
-  }
-
-  /**
-   * The calls that lead from the initial state through stored ones, which may have other names for pages and guests; for a panic,
-   * the call that panics as the last.
-   */
-  callsThrough(states: readonly PackedState[], kind: Finding["kind"]): Call[] {
-    const { nextCall, panicHere } = this.#specification.core.exports;
+  /** A finding with the shortest way there. */
+  explain(finding: Finding): FindingWithCalls {
+    const { nextCall, panicHere } = this.#specification.exports;
     this.#specification.state = this.#initial;
-    const calls = states.map(({ pages, slots }) => nextCall(pages, slots));
-    return (kind === "panic" ? [...calls, panicHere()] : calls).map(callFrom);
+    const calls = this.#wayTo(finding.at).map(({ pages, slots }) => nextCall(pages, slots));
+    return { ...finding, calls: (finding.kind === "panic" ? [...calls, panicHere()] : calls).map(callFrom) };
+  }
+
+  /** The states from the initial one, which is left out and its own parent, to this one. Pages and guests may have other names. */
+  #wayTo(at: number): PackedState[] {
+    const { parentOf, pagesOf, slotsOf } = this.#specification.exports;
+    const way: PackedState[] = [];
+    for (let index = at; parentOf(index) !== index; index = parentOf(index)) {
+      way.unshift({ pages: BigInt.asUintN(64, pagesOf(index)), slots: BigInt.asUintN(64, slotsOf(index)) });
+    }
+    return way;
   }
 }
 
@@ -187,25 +176,57 @@ export interface SearchResult extends Totals {
   readonly findings: readonly FindingWithCalls[];
 }
 
-/** The search with all shares in this thread: the counts are those of as many workers. */
+/** Whether a round ended like that for any worker. */
+export function hasEnded(ends: readonly RoundEnd[], how: number): boolean {
+  return ends.some(({ ended }) => ended === how);
+}
+
+/** The search with all workers in this thread, in turns: the counts are those of as many workers. */
 export async function searchSpecification(options: SearchOptions, workers = 1): Promise<SearchResult> {
+  const memory = createSharedMemory();
   const shares: Share[] = [];
-  for (let worker = 0; worker < workers; worker++) shares.push(await Share.create(options, worker, workers));
+  for (let worker = 0; worker < workers; worker++) {
+    shares.push(await Share.create(options, { worker, workers }, { memory }));
+  }
 
   const findings = new Map<Finding["kind"], FindingWithCalls>();
-  let depth = 0;
-  for (;;) {
-    if (shares.reduce((states, share) => states + share.beginDepth(), 0) === 0) break;
-    depth++;
-    for (const share of shares) await share.expandDepth((peer, batch) => shares[peer]!.receive(batch));
-    for (const finding of shares.flatMap((share) => share.findings)) {
-      if (!findings.has(finding.kind)) findings.set(finding.kind, { ...finding, calls: callsTo(shares, finding) });
+  let depths = 0;
+  let ends = shares.map((share) => share.roundEnd(abi.EXPAND_FINISHED));
+  while (!hasEnded(ends, abi.EXPAND_LIMIT) && beginDepth(shares, ends)) {
+    depths++;
+    ends = expandDepth(shares);
+    for (const finding of ends.flatMap((end) => end.findings)) {
+      if (!findings.has(finding.kind)) findings.set(finding.kind, shares[0]!.explain(finding));
     }
-    if (shares.some((share) => share.isFull)) break;
   }
-  const exhausted = !shares.some((share) => share.isFull);
   const counts = total(shares.map((share) => share.counts));
-  return { ...counts, depth: depth - 1, exhausted, findings: [...findings.values()] };
+  const exhausted = !hasEnded(ends, abi.EXPAND_LIMIT);
+  return { ...counts, depth: depths - 1, exhausted, findings: [...findings.values()] };
+}
+
+function beginDepth(shares: readonly Share[], ends: readonly RoundEnd[]): boolean {
+  return shares.map((share) => share.beginDepth(ends)).some((began) => began);
+}
+
+/** As many rounds as it takes. */
+function expandDepth(shares: readonly Share[]): RoundEnd[] {
+  for (;;) {
+    const ends = expandInTurns(shares).map((ended, worker) => shares[worker]!.roundEnd(ended));
+    if (!hasEnded(ends, abi.EXPAND_GROW) || hasEnded(ends, abi.EXPAND_LIMIT)) return ends;
+    const grown = shares.map((share) => share.roundEnd(share.growTable()));
+    if (hasEnded(grown, abi.EXPAND_LIMIT)) return grown;
+  }
+}
+
+/** How each worker's round ended. With several, each expands the least that can be taken at once when it is its turn. */
+function expandInTurns(shares: readonly Share[]): number[] {
+  const ended = shares.map(() => abi.EXPAND_PAUSED);
+  while (ended.includes(abi.EXPAND_PAUSED)) {
+    shares.forEach((share, worker) => {
+      if (ended[worker] === abi.EXPAND_PAUSED) ended[worker] = share.expand(shares.length === 1 ? SLICE : 1);
+    });
+  }
+  return ended;
 }
 
 /** The sums over all workers. */
@@ -215,21 +236,7 @@ export function total(shares: readonly ShareCounts[]): Totals {
   return {
     states,
     transitions: sum((share) => share.transitions),
-    bytesPerState: sum((share) => share.bytes) / states,
+    bytesPerState: Math.max(...shares.map((share) => share.bytes)) / states,
     panics: sum((share) => share.panics),
   };
-}
-
-/** Follows parents back to the initial state, which is its own parent, and finds the calls of the way there. */
-function callsTo(shares: readonly Share[], { at, kind }: Finding): Call[] {
-  const states: PackedState[] = [];
-  let { worker, index } = at;
-  for (;;) {
-    const share = shares[worker]!;
-    const parent = share.parentAt(index);
-    if (parent.worker === worker && parent.index === index) break;
-    states.unshift(share.stateAt(index));
-    ({ worker, index } = parent);
-  }
-  return shares[0]!.callsThrough(states, kind);
 }

@@ -9,8 +9,8 @@ declare namespace WebAssembly {
     readonly [Symbol.toStringTag]: string;
   }
   class Memory {
-    constructor(limits: { initial: number; maximum: number });
-    readonly buffer: ArrayBuffer;
+    constructor(limits: { initial: number; maximum: number; shared: boolean });
+    readonly buffer: SharedArrayBuffer;
   }
   function compile(bytes: Uint8Array): Promise<Module>;
   function instantiate(module: Module, imports: object): Promise<{ readonly exports: object }>;
@@ -67,13 +67,10 @@ export interface SpecificationExports {
 
   readonly createSearch: (me: number, all: number, maximum: number, expected: number, flags: number) => number;
   readonly addInitial: (pages: bigint, slots: bigint) => void;
-  readonly beginDepth: () => number;
+  readonly foundEnd: () => number;
+  readonly beginDepth: (end: number) => number;
   readonly expand: (most: number) => number;
-  readonly outbox: (peer: number) => number;
-  readonly outboxCount: (peer: number) => number;
-  readonly clearOutbox: (peer: number) => void;
-  readonly inboxWindow: () => number;
-  readonly receive: (candidates: number) => number;
+  readonly growTable: () => number;
   readonly nextCall: (pages: bigint, slots: bigint) => number;
   readonly panicHere: () => number;
 
@@ -89,26 +86,34 @@ export interface SpecificationExports {
   readonly panics: Global<number>;
 }
 
-export interface SpecificationCore {
-  readonly exports: SpecificationExports;
-  readonly memory: WebAssembly.Memory;
+/** Linear memory that the workers of a search share. It can be sent to another thread. */
+export type SharedMemory = WebAssembly.Memory;
+
+export function createSharedMemory(): SharedMemory {
+  return new WebAssembly.Memory({ initial: 1, maximum: 65536, shared: true });
+}
+
+/** Where an instance's code and memory come from. */
+export interface SpecificationSource {
+  /** The module, where it cannot be read from the file beside the built package (in a browser). */
+  readonly bytes?: Uint8Array;
+  /** The memory of the other workers; its own if left out. */
+  readonly memory?: SharedMemory;
 }
 
 let compiled: Promise<WebAssembly.Module> | undefined;
 
-/**
- * A new instance of the module. The first call compiles it.
- *
- * @param bytes the module, where it cannot be read from the file beside the built package (in a browser)
- */
-export async function instantiateSpecification(bytes?: Uint8Array): Promise<SpecificationCore> {
+/** A new instance of the module. The first call compiles it. */
+async function instantiate({
+  bytes,
+  memory = createSharedMemory(),
+}: SpecificationSource): Promise<SpecificationExports> {
   compiled ??= compile(bytes);
-  const memory = new WebAssembly.Memory({ initial: 1, maximum: 65536 });
   const abort = (): never => {
     throw new Error("the specification machine stopped: this is a bug");
   };
   const instance = await WebAssembly.instantiate(await compiled, { env: { memory, abort } });
-  return { exports: instance.exports as SpecificationExports, memory };
+  return instance.exports as SpecificationExports;
 }
 
 async function compile(bytes: Uint8Array | undefined): Promise<WebAssembly.Module> {
@@ -128,41 +133,41 @@ async function readModule(): Promise<Uint8Array> {
 
 /** The machine, stepped call by call: what the protocol says to a call in this state. */
 export class Specification {
-  readonly core: SpecificationCore;
+  readonly exports: SpecificationExports;
 
-  private constructor(core: SpecificationCore) {
-    this.core = core;
+  private constructor(exports: SpecificationExports) {
+    this.exports = exports;
   }
 
   /**
    * A machine whose pages are the host's and whose guests are live and map nothing.
    * @throws RangeError if the packed state has no room for a machine of that size
    */
-  static async create(config: SpecificationConfig, bytes?: Uint8Array): Promise<Specification> {
-    const core = await instantiateSpecification(bytes);
+  static async create(config: SpecificationConfig, source: SpecificationSource = {}): Promise<Specification> {
+    const exports = await instantiate(source);
     const { pages, guests, gfns, pins, shares } = config;
     const protectedGuests = guests.reduce((mask, isProtected, guest) => mask | (Number(isProtected) << guest), 0);
-    if (core.exports.configure(pages, guests.length, gfns, protectedGuests, pins, shares) === 0) {
+    if (exports.configure(pages, guests.length, gfns, protectedGuests, pins, shares) === 0) {
       throw new RangeError(
         `the specification machine has 1 to ${abi.MAX_PAGES} pages, up to ${abi.MAX_GUESTS} guests with ${abi.MAX_SLOTS} gfns together, ` +
           `and counts up to ${abi.MAX_COUNT}; found ${JSON.stringify(config)}`,
       );
     }
-    return new Specification(core);
+    return new Specification(exports);
   }
 
   /** The result of the call: 0, a negated errno, or one of NO_CALLER, EL2_PANIC, BEYOND_BOUND, NO_SUCH_CALL. Only 0 changes the state. */
   step({ operation, a, b }: Call): number {
-    return this.core.exports.step(operation, a, b);
+    return this.exports.step(operation, a, b);
   }
 
   get state(): PackedState {
-    const { pages, slots } = this.core.exports;
+    const { pages, slots } = this.exports;
     return { pages: BigInt.asUintN(64, pages.value), slots: BigInt.asUintN(64, slots.value) };
   }
 
   set state({ pages, slots }: PackedState) {
-    this.core.exports.setState(pages, slots);
+    this.exports.setState(pages, slots);
   }
 }
 

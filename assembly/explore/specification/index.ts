@@ -7,20 +7,18 @@ export {
   beginDepth,
   broken,
   brokenBy,
-  clearOutbox,
+  count,
   createSearch,
   expand,
-  inboxWindow,
+  foundEnd,
+  growTable,
   nextCall,
-  outbox,
-  outboxCount,
   panicHere,
   panicking,
   panics,
-  receive,
   transitions,
 } from "./search";
 export { brokenRule } from "./invariants";
 export { canonicalise } from "./canonical";
 export { configure, pages, setState, slots } from "./state";
-export { count, pagesOf, parentOf, slotsOf, visitedBytes } from "./visited";
+export { pagesOf, parentOf, slotsOf, visitedBytes } from "./visited";

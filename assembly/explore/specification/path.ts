@@ -10,7 +10,7 @@ import { panickingCall, SUCCESSOR_SIZE, writeSuccessors } from "./successors";
  * Returns the call (operation << 8 | a << 4 | b), or 0 if there is none. `scratch`: room for the successors of a state.
  */
 export function findCall(pageWord: u64, slotWord: u64, renames: bool, scratch: usize): u32 {
-  const end = writeSuccessors(pages, slots, scratch);
+  const end = writeSuccessors(pages, slots, 0, scratch);
   for (let at = scratch; at < end; at += SUCCESSOR_SIZE) {
     const nextPages = load<u64>(at);
     const nextSlots = load<u64>(at, 8);
@@ -25,6 +25,6 @@ export function findCall(pageWord: u64, slotWord: u64, renames: bool, scratch: u
 
 /** A call that panics EL2 in the current state, or 0. */
 export function findPanic(scratch: usize): u32 {
-  writeSuccessors(pages, slots, scratch);
+  writeSuccessors(pages, slots, 0, scratch);
   return panickingCall;
 }

@@ -1,40 +1,60 @@
-// The states that were reached, exactly: an array of states in the order of discovery, which is the queue of the breadth-first
-// search too, and an open-addressing table of who is in it.
+// The states that were reached, exactly, in memory that all workers of a search share: an array of states, which is the queue of
+// the breadth-first search too, and an open-addressing table of who is in it.
 //
 //   states    16 bytes each: pages, slots                     parents   4 bytes each: where it was reached from
-//   table      8 bytes each: tag << 32 | index + 1; 0 = free. A tag that fits is only a hint: the state itself is compared.
+//   table      4 bytes each: tag above, index + 1 below; 0 = free. A tag that fits is only a hint: the state itself is compared.
 //
-// The table is at the end of the heap and grows in place by three quarters. It is rebuilt from the states, so there are never two.
+// A worker writes a state where no other writes, in a block of its own, and then enters it with a compare-and-swap: who is second
+// finds the other's entry and compares. The table is at the end of the heap and grows in place by half, while all workers
+// wait. It is rebuilt from the states, so there are never two.
 
-import { reserve } from "../../memory/heap";
+import { heapLeft, reserve } from "../../memory/heap";
 
 const STATE_SIZE: u32 = 16;
-const LEAST_CAPACITY: u32 = 1 << 12;
-/** Three of four entries are in use at most. */
-const FULL: u32 = 4;
-/** States that may be added before it is seen that the limit is passed. */
-const SLACK: u32 = 1024;
-/** States whose homes in the table are touched together: loads that nothing waits for, since Wasm has no prefetch. */
-export const GROUP: u32 = 128;
+/** One of three entries is in use at most: a longer table costs less than looks at an entry's neighbours. */
+const ENTRIES_PER_STATE: u32 = 3;
+/** States that a worker takes room for at once. */
+export const BLOCK: u32 = 64;
+/** The parent of what no state was written to: the rest of a block, when a depth has ended. */
+export const NO_STATE: u32 = 0xffff_ffff;
+/** Blocks that end early: one for each worker and depth. */
+const ENDED_BLOCKS: u32 = 64;
 
-export let count: u32 = 0;
 let states: usize = 0;
 let parents: usize = 0;
 let table: usize = 0;
 let capacity: u32 = 0;
+/** There is memory for so many, blocks that end early included. */
+let room: u32 = 0;
+/** The bits of an entry that are its tag. */
+let tagMask: u32 = 0;
+/** Shared: u32 states for which room was taken. */
+let taken: usize = 0;
+/** What is left of this worker's block: [nextIndex, blockEnd). */
+let nextIndex: u32 = 0;
+let blockEnd: u32 = 0;
 /** Exported, so that the compiler keeps the loads that touch. */
 export let touched: u64 = 0;
 
 /**
- * Room for `maximum` states and a group more, which costs nothing until they come. The table is made for `expected` states: entering
+ * Room for `maximum` states and a bit more, which costs nothing until they come. The table is made for `expected` states: entering
  * them again as it grows is dear. False if there is no memory.
  */
-export function createVisited(maximum: u32, expected: u32): bool {
-  states = reserve((maximum + SLACK) * STATE_SIZE);
-  parents = reserve((maximum + SLACK) * 4);
-  capacity = max(LEAST_CAPACITY, ((min(expected, maximum) + SLACK) / (FULL - 1)) * FULL);
-  table = reserve((capacity as usize) * 8);
-  return states != 0 && parents != 0 && table != 0;
+export function createVisited(maximum: u32, expected: u32, workers: u32): bool {
+  room = maximum + workers * ENDED_BLOCKS * BLOCK;
+  if ((room as u64) * (STATE_SIZE + 4) > (heapLeft() as u64)) return false;
+  taken = reserve(4);
+  states = reserve(room * STATE_SIZE);
+  parents = reserve(room * 4);
+  setCapacity((min(expected, maximum) + workers * ENDED_BLOCKS * BLOCK) * ENTRIES_PER_STATE);
+  table = reserve((capacity as usize) * 4);
+  return taken != 0 && states != 0 && parents != 0 && table != 0;
+}
+
+/** An index + 1 has as many bits as the states need that can be entered; the rest is the tag. */
+function setCapacity(entries: u32): void {
+  capacity = entries;
+  tagMask = ((-1 as i32) << (32 - clz(entries / ENTRIES_PER_STATE))) as u32;
 }
 
 export function pagesOf(index: u32): u64 {
@@ -49,12 +69,17 @@ export function parentOf(index: u32): u32 {
   return load<u32>(parents + (index as usize) * 4);
 }
 
-/** Bytes in use: states, parents and the whole table. */
-export function visitedBytes(): f64 {
-  return (count as f64) * 20 + (capacity as f64) * 8;
+/** How many states room was taken for, by all workers. */
+export function takenRoom(): u32 {
+  return atomic.load<u32>(taken);
 }
 
-/** Above, the home in the table; below, the tag, whose lowest bits choose the worker. */
+/** Bytes in use: states, parents and the whole table. */
+export function visitedBytes(): f64 {
+  return (takenRoom() as f64) * 20 + (capacity as f64) * 4;
+}
+
+/** Above, the home in the table; below, the tag. */
 export function hashOf(pages: u64, slots: u64): u64 {
   let hash = (pages ^ ((slots << 29) | (slots >> 35))) * 0x9e37_79b9_7f4a_7c15;
   hash = (hash ^ (hash >> 32) ^ slots) * 0xd6e8_feb8_6659_fd93;
@@ -63,73 +88,94 @@ export function hashOf(pages: u64, slots: u64): u64 {
 }
 
 /** Where a hash is at home: it is scaled, not masked, so that the capacity need not be a power of two. */
-export function homeOf(hash: u64): usize {
-  return table + ((((hash >> 32) * (capacity as u64)) >> 32) as usize) * 8;
+function homeOf(hash: u64): usize {
+  return table + ((((hash >> 32) * (capacity as u64)) >> 32) as usize) * 4;
 }
 
-/** Brings the homes of `hashes` into the cache, many at a time. */
-export function touchHomes(hashes: usize, length: u32): void {
+/**
+ * Brings the homes of hashes that are `stride` bytes apart into the cache: loads that nothing waits for, since Wasm has no prefetch.
+ * The loop has nothing else in it, so that many of them are under way at once.
+ */
+export function touchHomes(from: usize, to: usize, stride: u32): void {
   let sum: u64 = 0;
-  for (let i: u32 = 0; i < length; i++) sum += load<u64>(homeOf(load<u64>(hashes + i * 8)));
+  for (let at = from; at < to; at += stride) sum += load<u32>(homeOf(load<u64>(at)));
   touched = sum;
 }
 
-/** Makes sure that the table has room for `more` states. False when memory is used up. */
-export function makeRoom(more: u32): bool {
-  while ((count + more) * (FULL as u64) > (capacity as u64) * (FULL - 1)) {
-    if (!grow()) return false;
-  }
-  return true;
+/** Whether the memory has room for `more` states. */
+export function hasRoom(more: u32): bool {
+  return takenRoom() + more <= room;
 }
 
-function grow(): bool {
-  const larger = (capacity >> 2) * 7;
-  if (reserve(((larger - capacity) as usize) * 8) == 0) return false;
-  memory.fill(table, 0, (capacity as usize) * 8);
-  capacity = larger;
-  for (let first: u32 = 0; first < count; first += GROUP) enterAgain(first, min(first + GROUP, count));
+/** Whether the table has entries for `more` states. */
+export function hasEntries(more: u32): bool {
+  return takenRoom() + more <= capacity / ENTRIES_PER_STATE;
+}
+
+/** Makes the table larger. All workers do, so that they have it at the same place; one of them enters the states again. */
+export function grow(enters: bool): bool {
+  const before = capacity;
+  const larger = (before >> 1) * 3;
+  if (reserve(((larger - before) as usize) * 4) == 0) return false;
+  setCapacity(larger);
+  if (!enters) return true;
+  memory.fill(table, 0, (before as usize) * 4);
+  const end = takenRoom();
+  for (let first: u32 = 0; first < end; first += BLOCK) enterAgain(first, first + BLOCK);
   return true;
 }
 
 /** Enters states [first, end) in the emptied table, after their homes have been touched. */
 function enterAgain(first: u32, end: u32): void {
   let sum: u64 = 0;
-  for (let index = first; index < end; index++) sum += load<u64>(homeOf(hashOf(pagesOf(index), slotsOf(index))));
+  for (let index = first; index < end; index++) sum += load<u32>(homeOf(hashOf(pagesOf(index), slotsOf(index))));
   touched = sum;
   for (let index = first; index < end; index++) {
+    if (parentOf(index) == NO_STATE) continue;
     const hash = hashOf(pagesOf(index), slotsOf(index));
     let entry = homeOf(hash);
-    while (load<u64>(entry) != 0) entry = next(entry);
-    store<u64>(entry, entryOf(hash, index));
+    while (load<u32>(entry) != 0) entry = next(entry);
+    store<u32>(entry, ((hash as u32) & tagMask) | (index + 1));
   }
 }
 
 function next(entry: usize): usize {
-  const following = entry + 8;
-  return following == table + (capacity as usize) * 8 ? table : following;
+  const following = entry + 4;
+  return following == table + (capacity as usize) * 4 ? table : following;
 }
 
-function entryOf(hash: u64, index: u32): u64 {
-  return (hash << 32) | (index + 1);
-}
-
-/** Adds a state unless it is there. True if it is new; then it is the last one. makeRoom() went before. */
-export function add(pages: u64, slots: u64, hash: u64, parent: u32): bool {
+/** Adds a state unless it is there. Returns its index if it is new, or NO_STATE. There is room: hasRoom() and hasEntries() said so. */
+export function add(pages: u64, slots: u64, hash: u64, parent: u32): u32 {
+  const tag = (hash as u32) & tagMask;
   let entry = homeOf(hash);
-  let found = load<u64>(entry);
-  while (found != 0) {
-    if ((found ^ (hash << 32)) >> 32 == 0) {
-      const index = (found as u32) - 1;
-      if (pagesOf(index) == pages && slotsOf(index) == slots) return false;
+  while (true) {
+    let found = atomic.load<u32>(entry);
+    if (found == 0) {
+      found = enter(entry, tag, pages, slots, parent);
+      if (found == 0) return nextIndex++;
+    }
+    if ((found & tagMask) == tag) {
+      const index = (found & ~tagMask) - 1;
+      if (pagesOf(index) == pages && slotsOf(index) == slots) return NO_STATE;
     }
     entry = next(entry);
-    found = load<u64>(entry);
   }
-  store<u64>(entry, entryOf(hash, count));
-  const state = states + count * STATE_SIZE;
+}
+
+/** Writes the state where this worker's next one goes, and enters it. Returns 0, or what another worker entered before. */
+function enter(entry: usize, tag: u32, pages: u64, slots: u64, parent: u32): u32 {
+  if (nextIndex == blockEnd) {
+    nextIndex = atomic.add<u32>(taken, BLOCK);
+    blockEnd = nextIndex + BLOCK;
+  }
+  const state = states + nextIndex * STATE_SIZE;
   store<u64>(state, pages);
   store<u64>(state, slots, 8);
-  store<u32>(parents + (count as usize) * 4, parent);
-  count++;
-  return true;
+  store<u32>(parents + (nextIndex as usize) * 4, parent);
+  return atomic.cmpxchg<u32>(entry, 0, tag | (nextIndex + 1));
+}
+
+/** What is left of the block stays empty: the next state is of another depth. */
+export function endBlock(): void {
+  while (nextIndex < blockEnd) store<u32>(parents + (nextIndex++ as usize) * 4, NO_STATE);
 }
