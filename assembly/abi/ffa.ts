@@ -29,6 +29,9 @@ export const FFA_ABORT: i32 = 268;
 /** Writes 32 bytes of TX, fewer at its end: vcpu field = offset, a..d the bytes. Offset 0 clears the buffer first. */
 export const FFA_TX: i32 = 269;
 
+/** The normal world takes the RX buffer of a VM: id. In searches alone, as FFA_RXTX_UNMAP to a manager. */
+export const FFA_RX_ACQUIRE: i32 = 295;
+
 // Making the machine, before the first call.
 /** version, buffer pages, FFA_ENDPOINT_*. */
 export const FFA_ENDPOINT: i32 = 270;
@@ -190,4 +193,6 @@ export const REASON_FFA_PERM_VALUE: i32 = 567; //          found permission
 export const REASON_FFA_EXECUTE: i32 = 568; //             executable non-secure memory without protection; subject id
 export const REASON_FFA_OWNER: i32 = 569; //               expected owner, found caller
 export const REASON_FFA_TABLE_MEMORY: i32 = 570;
+export const REASON_FFA_BUFFER_OWNER: i32 = 573; //       buffers over which the caller has no say; subject id; expected caller
+export const REASON_FFA_OUTPUT: i32 = 574; //             an address leads elsewhere already; subject address
 export const REASON_FFA_RX_LENGTH: i32 = 571; //           the first fragment does not fit RX; expected limit, found length

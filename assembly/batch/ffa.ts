@@ -11,6 +11,7 @@ import {
   REASON_FFA_ENDPOINT,
 } from "../abi/ffa";
 import * as Ffa from "../abi/ffa";
+import { FFA_RXTX_UNMAP } from "../abi/ffa-proxy";
 import { OPERATION_A } from "../abi/operations";
 import { iaSize, pageMask, pageSize, pfnToPa } from "../arch/geometry";
 import { pfnOf } from "../memory/regions";
@@ -26,6 +27,7 @@ import {
   rxFill,
   rxRelease,
 } from "../systems/ffa/calls";
+import { rxAcquire, rxtxUnmap } from "../systems/ffa/buffers";
 import { addEndpoint, Endpoint, findEndpoint, setTableMode, writeTx } from "../systems/ffa/endpoint";
 import { isSecurePage, setSecurePage } from "../systems/ffa/firmware";
 import { permGet, permSet } from "../systems/ffa/permissions";
@@ -47,7 +49,10 @@ import { a, b, c, d, handle, INVALID, operation, vcpuField } from "./operation-r
 /** Runs one record. */
 export function dispatchFfa(rec: usize): i32 {
   const op = operation(rec);
-  if (op < Ffa.FFA_MEM_DONATE || op > Ffa.FFA_SET_SECURE) return INVALID;
+  if (op < Ffa.FFA_MEM_DONATE || op > Ffa.FFA_SET_SECURE) {
+    if (isDefined(EXPLORING)) return dispatchBuffers(op, rec);
+    return INVALID;
+  }
   const id = handle(rec);
   if (op == Ffa.FFA_ENDPOINT) return addNamed(rec, id);
   if (op == Ffa.FFA_SET_SECURE) return setSecure(rec);
@@ -57,6 +62,13 @@ export function dispatchFfa(rec: usize): i32 {
   const ret = dispatchCall(op, caller, rec);
   if (ret == 0) recordReply();
   return ret;
+}
+
+function dispatchBuffers(op: i32, rec: usize): i32 {
+  const caller = findEndpoint(handle(rec));
+  if (caller == null) return refuse(FFA_INVALID_PARAMETERS, REASON_FFA_ENDPOINT, handle(rec), 0, 0);
+  if (op == FFA_RXTX_UNMAP) return rxtxUnmap(caller, a(rec) as u32);
+  return op == Ffa.FFA_RX_ACQUIRE ? rxAcquire(caller, a(rec) as u32) : INVALID;
 }
 
 function addNamed(rec: usize, id: u32): i32 {
@@ -169,6 +181,12 @@ export function ffaRxAddress(id: u32): u64 {
 export function ffaIsRxFull(id: u32): bool {
   const endpoint = findEndpoint(id);
   return endpoint != null && endpoint.rxFull != 0;
+}
+
+/** Pages of each of an endpoint's buffers; 0: none are registered. */
+export function ffaBufferPages(id: u32): u32 {
+  const endpoint = findEndpoint(id);
+  return endpoint == null ? 0 : endpoint.bufferPages;
 }
 
 /** A page's mode in one table (0 main or secure, 1 non-secure). */

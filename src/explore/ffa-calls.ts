@@ -1,7 +1,7 @@
 // FF-A calls as a search tries them: the message, written into TX, and the call that reads it; and what a rule needs to know
 // of each without reading it back (reference ffa, sections 1.3 and 2).
 
-import { FFA_VERSION_1_0 } from "../../assembly/abi/ffa.js";
+import { FFA_VERSION_1_0, FFA_VERSION_1_2 } from "../../assembly/abi/ffa.js";
 import {
   descriptorBytes,
   encodeConstituents,
@@ -22,6 +22,8 @@ export type FfaAbout =
       readonly kind: "send";
       readonly verb: FfaVerb;
       readonly caller: number;
+      /** In whose layout the message is. */
+      readonly version: number;
       readonly pages: readonly bigint[];
       readonly clear: boolean;
       /** No manager may take it: it contradicts itself, or reaches beyond its end. */
@@ -36,9 +38,12 @@ export type FfaAbout =
       readonly caller: number;
       readonly handle: bigint;
       readonly clear: boolean;
+      /** A manager that is asked on the way answers falsely: that nothing is given back is right then. */
+      readonly isMisled?: boolean;
     }
   | { readonly kind: "permissions"; readonly caller: number; readonly malformed: boolean }
   | { readonly kind: "write"; readonly caller: number; readonly page: bigint }
+  | { readonly kind: "death"; readonly caller: number }
   | { readonly kind: "other"; readonly caller: number };
 
 export interface FfaStep extends SystemStep {
@@ -63,7 +68,7 @@ const registers = (vm: number) => ({ vm, x64: 1, tx_fault: 0, wipe_fail: 0 }) as
 const pagesOf = (ranges: readonly Constituent[]): bigint[] =>
   ranges.flatMap(({ address, pages }) => Array.from({ length: pages }, (_, page) => address + BigInt(page) * PAGE));
 
-const layoutOf = ({ version = 0x10002 }: Caller): Pick<TransactionDescriptor, "layout" | "accessSize"> =>
+const layoutOf = ({ version = FFA_VERSION_1_2 }: Caller): Pick<TransactionDescriptor, "layout" | "accessSize"> =>
   version === FFA_VERSION_1_0
     ? { layout: "1.0", accessSize: 16 }
     : { layout: "1.1", accessSize: version > 0x10001 ? 32 : 16 };
@@ -112,6 +117,7 @@ export function sendStep(caller: Caller, send: Send): FfaStep {
     kind: "send",
     verb,
     caller: caller.id,
+    version: caller.version ?? FFA_VERSION_1_2,
     pages: pagesOf(ranges),
     clear,
     malformed,
@@ -189,6 +195,24 @@ export function reclaimStep(caller: Caller, handle: bigint, clear: boolean): Ffa
 export const releaseStep = ({ id }: Caller): FfaStep => ({
   calls: [{ op: "ffa_rx_release", ...registers(id) }],
   about: { kind: "other", caller: id },
+});
+
+/** FFA_RXTX_UNMAP; `id`: 0 for the caller's own buffers. */
+export const unmapBuffersStep = ({ id }: Caller, owner: number): FfaStep => ({
+  calls: [{ op: "ffa_rxtx_unmap", ...registers(id), id: BigInt(owner) }],
+  about: { kind: "other", caller: id },
+});
+
+/** FFA_RX_ACQUIRE of a VM's buffer. */
+export const acquireStep = ({ id }: Caller, vm: number): FfaStep => ({
+  calls: [{ op: "ffa_rx_acquire", ...registers(id), id: BigInt(vm) }],
+  about: { kind: "other", caller: id },
+});
+
+/** FFA_ABORT: the endpoint dies. */
+export const deathStep = ({ id }: Caller): FfaStep => ({
+  calls: [{ op: "ffa_abort", ...registers(id) }],
+  about: { kind: "death", caller: id },
 });
 
 /** FFA_MEM_PERM_SET of so many pages. */

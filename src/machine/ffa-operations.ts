@@ -101,3 +101,8 @@ export const FFA_OPERATIONS = {
   /** Any other call: function id and x1. */
   ffa_smc: { code: proxy.FFA_SMC, args: { ...CALL, fn: { kind: "u64", at: "a" }, x1: { kind: "u64", at: "b" } } },
 } as const satisfies Record<string, Verb>;
+
+/** Of searches alone: by the normal world, for the RX buffer of the VM `id`. */
+export const FFA_BUFFER_OPERATIONS = {
+  ffa_rx_acquire: { code: abi.FFA_RX_ACQUIRE, args: { ...CALL, id: { kind: "u64", at: "a" } } },
+} as const satisfies Record<string, Verb>;

@@ -19,6 +19,7 @@ import {
   MODE_X,
 } from "../../abi/ffa";
 import { LIMIT_FRAMES } from "../../abi/codes";
+import { HF_FLUSH_WRONG_SPACE } from "../../abi/mutations";
 import { TTL_UNKNOWN } from "../../abi/records";
 import { TLBI_BREAK_LEAF, TLBI_UNMAP_LEAF, TLBI_UNMAP_TABLE } from "../../abi/tlb";
 import {
@@ -36,7 +37,9 @@ import {
   XN_SHIFT,
 } from "../../arch/descriptor";
 import { iaSize, pfnToPa, startLevel } from "../../arch/geometry";
+import { invalidateIpa } from "../../arch/tlb";
 import { frameOf } from "../../memory/dram";
+import { isMutated } from "../../memory/mutation";
 import { pfnOf } from "../../memory/regions";
 import { reachLimit } from "../../memory/verdict";
 import { refcount, setRefcount } from "../../memory/vmemmap";
@@ -89,7 +92,8 @@ export function modeOf(descriptor: u64): i32 {
   return descriptor & USER ? mode | MODE_USER | MODE_NG : mode;
 }
 
-function descriptorOf(mode: i32, pa: u64): u64 {
+/** The entry that gives a page a mode. */
+export function descriptorOf(mode: i32, pa: u64): u64 {
   let descriptor = addressField(pa) | TYPE | AF | SH_IS;
   if (mode & MODE_R) descriptor |= S2AP_R;
   if (mode & MODE_W) descriptor |= S2AP_W;
@@ -256,7 +260,18 @@ export function setCheckedModes(table: Stage2, list: usize, count: u32, mode: i3
 // Break before make (mm.c:mm_replace_entry).
 function breakEntry(table: Stage2, entry: usize, page: usize, pa: u64, site: i32): void {
   setEntry(table, entry, page, 3, pa, 0);
-  flushIpa(table, pa, 3, site);
+  if (isMutated(HF_FLUSH_WRONG_SPACE) && isWalked(table)) invalidateIpa(secureTag(table), pa, 3);
+  else flushIpa(table, pa, 3, site);
+}
+
+// What the SPMC notes of the normal world (endpoint 0) no MMU walks.
+function isWalked(table: Stage2): bool {
+  return table.vm != 0;
+}
+
+// By IPA an invalidation names a space in its operand: this is the tag of the secure one of the same endpoint (endpoint.ts).
+function secureTag(table: Stage2): u32 {
+  return ((table.vmid - 1) & ~1) | 1;
 }
 
 // Builds the tables above the page, as far as they are missing.
@@ -297,7 +312,8 @@ function dropTables(table: Stage2, pa: u64): void {
     const child = childPage(load<u64>(entry));
     if (!isEmptyTable(child)) return;
     setEntry(table, entry, page, below - 1, pa, 0);
-    flushIpa(table, pa, TTL_UNKNOWN, TLBI_UNMAP_TABLE);
+    if (isMutated(HF_FLUSH_WRONG_SPACE) && isWalked(table)) invalidateIpa(secureTag(table), pa, TTL_UNKNOWN);
+    else flushIpa(table, pa, TTL_UNKNOWN, TLBI_UNMAP_TABLE);
     if (below == 3) forgetLeafTable(table, pa);
     freeTablePage(table, child);
   }

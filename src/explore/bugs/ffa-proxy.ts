@@ -1,7 +1,7 @@
 // Bugs of pKVM's FF-A proxy (reference bugs.md 1.3).
 
 import * as mutations from "../../../assembly/abi/mutations.js";
-import { pkvmFfaDomain } from "../pkvm-ffa-domain.js";
+import { PKVM_FFA_PRESETS, pkvmFfaDomain } from "../pkvm-ffa-domain.js";
 import type { Bug } from "./bug.js";
 
 const domain = () => pkvmFfaDomain({ pages: 1, transactions: 1 });
@@ -27,7 +27,11 @@ export const FFA_PROXY_BUGS: readonly Bug[] = [
     source: "→ 7.2 (8c6db30d7952)",
     mistake: "the number of ranges in the SPMC's answer to a reclaim is believed",
     breaks: "EL2 stays within its buffer",
-    whyNot: "it takes an SPMC that lies; the one behind the proxy here answers as Hafnium does",
+    search: {
+      mutation: mutations.FFA_RECLAIM_RANGE_COUNT,
+      domain: () => pkvmFfaDomain({ pages: 1, transactions: 1, lies: "range counts" }),
+      kind: "panic",
+    },
   },
   {
     ...{ name: "ffa-access-descriptor-offset", section: "4", classes: ["S"] },
@@ -47,15 +51,25 @@ export const FFA_PROXY_BUGS: readonly Bug[] = [
     ...{ name: "ffa-version-not-negotiated", section: "4", classes: ["X", "S*"] },
     source: "6.6 → 6.13-era",
     mistake: "host and proxy take the same message for layouts of different versions",
-    breaks: "messages mean the same to both",
-    whyNot: "the searches over a host with a secure world speak version 1.2 alone",
+    breaks: "a message in the layout of the version in use is not refused as malformed",
+    search: {
+      mutation: mutations.FFA_VERSION_NOT_NEGOTIATED,
+      domain: () => pkvmFfaDomain(PKVM_FFA_PRESETS.versions),
+      kind: "watched",
+      rule: "understood",
+    },
   },
   {
     ...{ name: "ffa-fragment-rollback", section: "4", classes: ["S"] },
     source: "6.6 and later",
     mistake: "what fails in a later fragment leaves the pages of earlier ones shared with the secure world",
-    breaks: "pages that no transaction names stay SHARED_OWNED",
-    whyNot:
-      "no mutation: Linux 7.3 as it is does this; the searches over a host with a secure world leave out fragments",
+    breaks: "a page that the host shares with the secure world is in a transaction of the SPMC's",
+    // No mutation: 7.3 does this.
+    search: {
+      mutation: mutations.MUTATION_NONE,
+      domain: () => pkvmFfaDomain(PKVM_FFA_PRESETS.fragments),
+      kind: "watched",
+      rule: "recorded",
+    },
   },
 ];
