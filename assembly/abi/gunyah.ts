@@ -277,3 +277,6 @@ export const REASON_EXTENT_NOT_BASIC: i32 = 310; //    subject object
 
 /** vcpu_halted on a critical vCPU: HLOS takes a fault that EL2 can neither handle nor pass on. */
 export const PANIC_CRITICAL_VCPU_FAULT: i32 = 64;
+/** Assertions that only known bugs of the past reach (abi/mutations.ts). */
+export const PANIC_PGTABLE_RANGE: i32 = 65;
+export const PANIC_DERIVE_REMAP: i32 = 66;

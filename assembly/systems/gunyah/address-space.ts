@@ -25,9 +25,11 @@ import {
   VMID_END,
   VMMIO_ADD,
 } from "../../abi/gunyah";
+import { GUNYAH_LOOKUP_LENGTH, GUNYAH_SPACE_LEFT_IN_EXTENTS } from "../../abi/mutations";
 import { isValid, outputAddress } from "../../arch/descriptor";
 import { granuleSize, iaSize, pageMask } from "../../arch/geometry";
 import { reserve } from "../../memory/heap";
+import { isMutated } from "../../memory/mutation";
 import { Stage2, STAGE2_BYTES } from "../../pagetable/stage2-table";
 import { getLeaf, leaf, leafLevel } from "../../pagetable/walk";
 import { clearSlot, Extent, isOwnedBy, SLOTS, slotSpace } from "./extent";
@@ -139,7 +141,7 @@ export function createSpaceOf(partition: Partition, vmid: u32): AddressSpace | n
 
 /** Drops the last reference: records that name it vanish, ownership stays, table and VMID are free again. */
 export function destroyAddressSpace(space: AddressSpace): void {
-  for (let id: u32 = 1; id < objectsEnd(); id++) {
+  for (let id: u32 = 1; id < objectsEnd() && !isMutated(GUNYAH_SPACE_LEFT_IN_EXTENTS); id++) {
     const object = objectAt(id);
     if (object != null && object.type == OBJECT_MEMEXTENT) forgetSpace(changetype<Extent>(object), space);
   }
@@ -262,7 +264,7 @@ export function lookup(space: AddressSpace, me: Extent, ipa: u64, size: u64): i3
   let mapped = leafRest;
   while (mapped < size && findLeaf(space, ipa + mapped)) {
     if (leafPa != lookupPa + mapped || leafAttributes != lookupAttributes) break;
-    mapped += leafRest;
+    mapped += isMutated(GUNYAH_LOOKUP_LENGTH) ? mapped + leafRest : leafRest;
   }
   lookupSize = min(mapped, size);
   if (isOwnedBy(me, lookupPa, lookupSize)) return 0;

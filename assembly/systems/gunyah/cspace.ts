@@ -99,11 +99,12 @@ export function activateCspace(cspace: CSpace): i32 {
   return 0;
 }
 
-function capAt(cspace: CSpace, number: u32): usize {
+export function capAt(cspace: CSpace, number: u32): usize {
   return cspace.table + ((number - 1) as usize) * CAP_BYTES;
 }
 
-function stateOf(cap: usize): u32 {
+/** CAP_*: 0, there is none. */
+export function stateOf(cap: usize): u32 {
   return load<u32>(cap, 8);
 }
 

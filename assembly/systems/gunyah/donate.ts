@@ -21,7 +21,9 @@ import {
   REASON_SAME_EXTENT,
   REASON_WRAPS,
 } from "../../abi/gunyah";
+import { GUNYAH_ATTACH_KEEPS_ACCESS } from "../../abi/mutations";
 import { pageMask } from "../../arch/geometry";
+import { isMutated } from "../../memory/mutation";
 import { Extent } from "./extent";
 import { synchronize } from "./extent-life";
 import { commit } from "./leaves";
@@ -120,7 +122,9 @@ function move(
   if (refused == 0 && !isOrdinary) refused = checkTransfer(x, y, pa, end);
   if (refused != 0) return refused;
   changeOwner(pa, end - 1, to, toType, from, fromType);
-  if (isOrdinary) commit();
+  // The mistake: what the last owner says of the memory stays in force.
+  if (isMutated(GUNYAH_ATTACH_KEEPS_ACCESS)) transfer(null, y, pa, end);
+  else if (isOrdinary) commit();
   else transfer(x, y, pa, end);
   return 0;
 }

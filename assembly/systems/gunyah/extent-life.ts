@@ -13,11 +13,15 @@ import {
   MEMDB_PARTITION,
   MEMTYPE_DEVICE,
   OBJECT_CONFIG,
+  PANIC_DERIVE_REMAP,
   REASON_ATTACHED,
   REASON_OBJECT_STATE,
   REASON_PARTIALLY_MAPPED,
 } from "../../abi/gunyah";
+import { GUNYAH_DERIVE_REMAP_PANIC } from "../../abi/mutations";
 import { reserve } from "../../memory/heap";
+import { isMutated } from "../../memory/mutation";
+import { panic } from "../../memory/verdict";
 import { AddressSpace } from "./address-space";
 import {
   canWriteSlot,
@@ -46,6 +50,12 @@ import { checkTransfer, planTransfer, transfer } from "./transfer";
 
 // 0 u32 the extents whose memory waits for a grace period. In linear memory for snapshots.
 let dying: usize = 0;
+
+/** The first of the extents whose memory waits for a grace period; null if none does. */
+export function firstDying(): Extent | null {
+  const first = load<u32>(dying) as usize;
+  return first == 0 ? null : changetype<Extent>(first);
+}
 
 export function reserveDying(): bool {
   dying = reserve(16);
@@ -121,7 +131,10 @@ function carveOut(me: Extent, parent: Extent): i32 {
   if (refused == MEMDB_NOT_OWNER && synchronize()) {
     refused = checkMemdbUpdate(me.base, last, parent.id, MEMDB_EXTENT);
   }
-  if (refused == 0) refused = checkTransfer(parent, me, me.base, endOf(me));
+  if (refused == 0) {
+    refused = checkTransfer(parent, me, me.base, endOf(me));
+    if (isMutated(GUNYAH_DERIVE_REMAP_PANIC) && refused != 0) return panic(PANIC_DERIVE_REMAP);
+  }
   if (refused != 0) return refused;
   memdbUpdate(me.base, last, me.id, MEMDB_EXTENT, parent.id, MEMDB_EXTENT);
   transfer(parent, me, me.base, endOf(me));

@@ -22,9 +22,11 @@ import {
   REASON_PAGE_ALIGNMENT,
   REASON_PARENT_MEMTYPE,
 } from "../../abi/gunyah";
+import { GUNYAH_DERIVE_IGNORES_TYPE, GUNYAH_SIZE_CHECK_AND, GUNYAH_SLOT_ATTRIBUTES_KEPT } from "../../abi/mutations";
 import { EFFECT_MAPPING } from "../../abi/records";
 import { pageMask } from "../../arch/geometry";
 import { record, recording } from "../../memory/journal";
+import { isMutated } from "../../memory/mutation";
 import { AddressSpace } from "./address-space";
 import { activateExtent, deactivateExtent } from "./extent-life";
 import {
@@ -115,7 +117,10 @@ export function deleteExtent(me: Extent): i32 {
 
 /** memextent_configure, of an extent in state INIT. */
 export function configureExtent(me: Extent, base: u64, size: u64, attributes: u32): i32 {
-  if (size == 0 || base + size - 1 < base) return deny(ARGUMENT_INVALID, REASON_EMPTY_RANGE, base, 0, 0);
+  const isNoRange = isMutated(GUNYAH_SIZE_CHECK_AND)
+    ? size == 0 && base + size < base
+    : size == 0 || base + size - 1 < base;
+  if (isNoRange) return deny(ARGUMENT_INVALID, REASON_EMPTY_RANGE, base, 0, 0);
   if ((base | size) & pageMask) return deny(ARGUMENT_ALIGNMENT, REASON_PAGE_ALIGNMENT, base | size, 0, 0);
   const refused = checkAttributes(attributes);
   if (refused != 0) return refused;
@@ -146,7 +151,7 @@ export function configureDerived(me: Extent, parent: Extent, offset: u64, size: 
   me.base = parent.base + offset;
   me.size = size;
   me.parent = parent;
-  setAttributes(me, attributes);
+  setAttributes(me, isMutated(GUNYAH_DERIVE_IGNORES_TYPE) ? attributes & ~(3 << EXTENT_TYPE_SHIFT) : attributes);
   return 0;
 }
 
@@ -289,7 +294,8 @@ export function canWriteSlot(me: Extent, slot: u32, pa: u64, end: u64): bool {
 export function setRecord(me: Extent, slot: u32, space: AddressSpace, pa: u64, end: u64, value: u64): void {
   const at = recordsOf(me, slot);
   useSlot(me, slot, space);
-  if (me.kind == EXTENT_BASIC) store<u64>(at, value);
+  if (me.kind == EXTENT_BASIC)
+    store<u64>(at, isMutated(GUNYAH_SLOT_ATTRIBUTES_KEPT) ? value | (load<u64>(at) & ~RECORD_IPA) : value);
   else put(at, me.heap, pa, end, MAPPING, value);
   if (recording) recordChange(space, slot, pa, end, value, true);
 }

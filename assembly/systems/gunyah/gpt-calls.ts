@@ -26,6 +26,11 @@ import { deny } from "./refusal";
 // The root of a map whose values advance with the address, as those of mapping records do.
 let map: usize = 0;
 
+/** Its root. */
+export function testMap(): usize {
+  return map;
+}
+
 export function reserveTestMap(): bool {
   map = reserve(ROOT_BYTES);
   return map != 0;

@@ -4,6 +4,8 @@
 //   range, 24 bytes: 0 u64 base | 8 u64 size | 16 u32 next, 0 = last
 
 import { LIMIT_CONTENTS } from "../../abi/codes";
+import { GUNYAH_STALE_IPA_ALLOCATOR } from "../../abi/mutations";
+import { isMutated } from "../../memory/mutation";
 import { reachLimit } from "../../memory/verdict";
 import { allocate, release } from "./rm-memory";
 
@@ -16,7 +18,7 @@ export const IPA_SPACE: u64 = 1 << 36;
 /** The space begins with the device window, which no NORMAL memory gets. That it is the first GiB is the board's; unverified. */
 export const DEVICE_WINDOW: u64 = 1 << 30;
 /** Sizes from here on are aligned to it where the resource manager chooses. */
-const LARGE: u64 = 1 << 21;
+export const LARGE: u64 = 1 << 21;
 
 /** What takeLowest answers when nothing fits. */
 export const NO_IPA: u64 = u64.MAX_VALUE;
@@ -35,7 +37,7 @@ export function closeIpaSpace(head: usize): void {
     release(range, RANGE_BYTES);
     range = next;
   }
-  store<u32>(head, 0);
+  if (!isMutated(GUNYAH_STALE_IPA_ALLOCATOR)) store<u32>(head, 0);
 }
 
 /** Takes the lowest range of `size` bytes; NO_IPA if none is left. */

@@ -55,7 +55,7 @@ import { rmHeap } from "./rm-memory";
 
 /** RM's partition, and the hypervisor's own. */
 export let rootPartition: Partition = changetype<Partition>(0);
-let hypPartition: Partition = changetype<Partition>(0);
+export let hypPartition: Partition = changetype<Partition>(0);
 /** The sparse root extent that all memory of VMs descends from. */
 export let parentDdr: Extent = changetype<Extent>(0);
 /** HLOS's memory: owned_ddr. */

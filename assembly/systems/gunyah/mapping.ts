@@ -36,9 +36,16 @@ import {
   ACCESS_W,
   ACCESS_X,
 } from "../../abi/gunyah";
+import {
+  GUNYAH_ACCESS_REDUCED,
+  GUNYAH_FAILED_MAP_RECORDED,
+  GUNYAH_UNMAP_ALL_KEEPS_SLOTS,
+  GUNYAH_UPDATE_ACCESS_CARVED_OUT,
+} from "../../abi/mutations";
 import { pageMask, pageShift, pageSize } from "../../arch/geometry";
 import { wipePage } from "../../memory/dram";
 import { recordDataCache, recording, recordPointOfCoherency } from "../../memory/journal";
+import { isMutated } from "../../memory/mutation";
 import { pageOf } from "../../memory/regions";
 import { hasXnx } from "../../pagetable/attributes";
 import { AddressSpace } from "./address-space";
@@ -77,10 +84,16 @@ const RECORD_LIMIT: u64 = (1 as u64) << 48;
 
 /** memextent_map_partial: [pa, pa + size) of the extent at `ipa`. `attributes` as in a map call. */
 export function mapPartial(me: Extent, space: AddressSpace, ipa: u64, pa: u64, size: u64, attributes: u32): i32 {
+  if (isMutated(GUNYAH_ACCESS_REDUCED)) attributes = reduced(me, attributes);
   const refused = checkPart(me, ipa, pa, size) || checkMapping(me, space, attributes);
   if (refused != 0) return refused;
   if (me.kind == EXTENT_BASIC) return deny(MEMEXTENT_TYPE, REASON_EXTENT_BASIC, me.id, 0, 0);
   return map(me, space, ipa, pa, size, attributes);
+}
+
+// The mistake: what the extent does not allow is left out, and nobody told.
+function reduced(me: Extent, attributes: u32): u32 {
+  return attributes & ~((~(me.access | (me.access << MAP_KERNEL_SHIFT)) & 0x77) as u32);
 }
 
 /** memextent_map: all of the extent. */
@@ -134,7 +147,7 @@ export function unmapAll(me: Extent): i32 {
   }
   if (refused != 0) return refused;
   withdrawAll(me, false);
-  clearSlots(me);
+  if (!isMutated(GUNYAH_UNMAP_ALL_KEEPS_SLOTS)) clearSlots(me);
   return 0;
 }
 
@@ -258,6 +271,7 @@ function matchingSlot(me: Extent, space: AddressSpace, ipa: u64, pa: u64, end: u
 /** Makes a record (APPLY) or changes it (UPDATE), and maps what is owned of it. */
 function place(me: Extent, slot: u32, space: AddressSpace, pa: u64, end: u64, value: u64, change: i32): i32 {
   if (!canWriteSlot(me, slot, pa, end)) return denyMemory(me.heap);
+  if (isMutated(GUNYAH_FAILED_MAP_RECORDED)) setRecord(me, slot, space, pa, end, value);
   if (change == APPLY && prepareOwned(me, space, pa, end, value)) {
     setRecord(me, slot, space, pa, end, value);
     commit();
@@ -309,6 +323,9 @@ const UPDATE: i32 = 2;
 
 /** Does (or plans) something with every owned run of [pa, end), whose record begins with `value` at `pa`. */
 function eachOwned(me: Extent, space: AddressSpace, pa: u64, end: u64, value: u64, change: i32, plan: bool): i32 {
+  if (change == UPDATE && isMutated(GUNYAH_UPDATE_ACCESS_CARVED_OUT)) {
+    return applyRecord(space, value, pa, end, false, plan);
+  }
   for (let at = pa; nextOwn(me, at, end); at = runEnd) {
     const from = runStart;
     const part = value + (from - pa);

@@ -7,9 +7,11 @@
 // time and are the specification. That both come to the same state is a property test.
 
 import { EXTENT_SPARSE, MEMDB_EXTENT } from "../../abi/gunyah";
+import { GUNYAH_ATTACH_KEEPS_ACCESS } from "../../abi/mutations";
 import { isValid, outputAddress, TYPE } from "../../arch/descriptor";
 import { blockShift, iaSize, indexMask, pageMask, pageShift, pageSize } from "../../arch/geometry";
 import { observing } from "../../memory/journal";
+import { isMutated } from "../../memory/mutation";
 import { refcount } from "../../memory/vmemmap";
 import { AddressSpace } from "./address-space";
 import {
@@ -72,6 +74,8 @@ export function donatePages(from: Extent, to: Extent, regions: usize, count: u32
   const isRemoval = from.slotsInUse != 0;
   const mapped = isRemoval ? from : to;
   const silent = isRemoval ? to : from;
+  // The mistake is in what this is a short way of.
+  if (isMutated(GUNYAH_ATTACH_KEEPS_ACCESS)) return 0;
   if (count == 0 || observing || !areAlike(from, to) || silent.slotsInUse != 0 || !mapsAll(mapped)) return 0;
   const space = slotSpace(mapped, 0) as AddressSpace;
   const table = space.table;

@@ -16,11 +16,13 @@ import {
   MAP_KERNEL_SHIFT,
   MAP_MEMTYPE_SHIFT,
   NOMEM,
+  PANIC_PGTABLE_RANGE,
   REASON_HEAP,
   REASON_PAGE_ALIGNMENT,
   REASON_SPACE_OVERFLOW,
   REASON_SPACE_RANGE,
 } from "../../abi/gunyah";
+import { GUNYAH_MAP_ASSERTS, GUNYAH_TABLE_FREED_BEFORE_FLUSH } from "../../abi/mutations";
 import { EFFECT_TLBI_STAGE1, TTL_UNKNOWN } from "../../abi/records";
 import { TLBI_BREAK_LEAF, TLBI_RELAX_PERMS, TLBI_SPLIT, TLBI_UNMAP_LEAF } from "../../abi/tlb";
 import {
@@ -50,8 +52,10 @@ import { entryBroken } from "../../arch/tlb-checks";
 import { ensureFrame, frameOf } from "../../memory/dram";
 import { reserve } from "../../memory/heap";
 import { observing, record, recordDescriptor, recording } from "../../memory/journal";
+import { isMutated } from "../../memory/mutation";
 import { allocatePages, initPool, Pool, POOL_BYTES } from "../../memory/page-pool";
 import { pfnOf } from "../../memory/regions";
+import { panic } from "../../memory/verdict";
 import { refcount, setRefcount } from "../../memory/vmemmap";
 import { flushForTeardown, flushIpa, flushTablePointer } from "../../pagetable/maintenance";
 import {
@@ -94,7 +98,7 @@ export function limitTables(pages: u64): void {
 }
 
 /** Table pages that can be taken now. */
-function tablesLeft(): u64 {
+export function tablesLeft(): u64 {
   return min(pool.free as u64, load<u64>(allowance));
 }
 
@@ -185,6 +189,7 @@ export function decodeLeaf(leaf: u64): u32 {
 
 /** pgtable_vm_map's checks of a range (4.1). */
 function checkSpaceRange(ipa: u64, size: u64): i32 {
+  if (isMutated(GUNYAH_MAP_ASSERTS) && (ipa >= iaSize || size > iaSize - ipa)) return panic(PANIC_PGTABLE_RANGE);
   if (ipa >= iaSize) return deny(ADDR_INVALID, REASON_SPACE_RANGE, ipa, iaBits, 0);
   if (size > iaSize - ipa) return deny(ADDR_OVERFLOW, REASON_SPACE_OVERFLOW, ipa, iaBits, 0);
   return ((ipa | size) & pageMask) == 0 ? 0 : deny(ARGUMENT_ALIGNMENT, REASON_PAGE_ALIGNMENT, ipa | size, 0, 0);
@@ -325,9 +330,10 @@ function descend(page: usize, entry: usize, level: i32, from: u64, to: u64): voi
     return;
   }
   setEntry(current, entry, page, level, base, 0);
+  if (isMutated(GUNYAH_TABLE_FREED_BEFORE_FLUSH)) freeTablePage(current, child);
   flushTablePointer(current, base);
   if (level == 2) forgetTable(current, base);
-  freeTablePage(current, child);
+  if (!isMutated(GUNYAH_TABLE_FREED_BEFORE_FLUSH)) freeTablePage(current, child);
 }
 
 function forgetTable(table: Stage2, ipa: u64): void {

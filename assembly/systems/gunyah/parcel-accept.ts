@@ -63,12 +63,14 @@ import {
   SGL_ENTRY,
   TRANS_DONATE,
 } from "../../abi/gunyah-rm";
+import { GUNYAH_ATTRIBUTE_COUNT, GUNYAH_FORCED_ALIGNMENT, GUNYAH_STICKY_SANITIZE } from "../../abi/mutations";
 import { record, recording } from "../../memory/journal";
+import { isMutated } from "../../memory/mutation";
 import { AddressSpace } from "./address-space";
 import { answer } from "./answer";
 import { donateSibling } from "./donate";
 import { Extent } from "./extent";
-import { NO_IPA } from "./ipa-allocator";
+import { LARGE, NO_IPA } from "./ipa-allocator";
 import { mapPartial, unmapPartial } from "./mapping";
 import { mapPages, unmapPages } from "./page-lists";
 import {
@@ -174,7 +176,7 @@ function checkLists(parcel: Parcel): i32 {
   if (aclCount != parcel.memberCount) {
     return deny(RM_VALIDATE_FAILED, REASON_ACL_COUNT, parcel.handle, parcel.memberCount, aclCount);
   }
-  if (attributeCount != parcel.attributeCount) {
+  if (attributeCount != parcel.attributeCount && !isMutated(GUNYAH_ATTRIBUTE_COUNT)) {
     return deny(RM_VALIDATE_FAILED, REASON_ACL_COUNT, parcel.handle, parcel.attributeCount, attributeCount);
   }
   for (let i: u32 = 0; i < aclCount; i++) {
@@ -222,6 +224,7 @@ export function acceptParcel(parcel: Parcel, vmid: u32, flags: u32, at: usize, c
 function checkMember(parcel: Parcel, member: Member, flags: u32): i32 {
   const vmid = member.vmid as u32;
   const isIo = parcel.memType == MEM_TYPE_IO;
+  if (isMutated(GUNYAH_STICKY_SANITIZE) && (flags & ACCEPT_SANITIZE) != 0) parcel.sanitizeReclaim = true;
   if (parcel.owner == vmid) return deny(RM_DENIED, REASON_PARCEL_OWNER, vmid, 0, 0);
   if (member.mapped) return deny(RM_DENIED, REASON_ALREADY_MAPPED, vmid, 0, 0);
   if (flags & ACCEPT_MAP_CONTIGUOUS) {
@@ -279,6 +282,9 @@ function reserveAddress(parcel: Parcel, vm: RmVm, member: Member, given: usize):
     }
     if (wantedSize != size) {
       return deny(RM_ARGUMENT_INVALID, REASON_ADDRESS_SIZE, wanted, (size >> 12) as u32, (wantedSize >> 12) as u32);
+    }
+    if (isMutated(GUNYAH_FORCED_ALIGNMENT) && size >= LARGE && (wanted & (LARGE - 1)) != 0) {
+      return deny(RM_ARGUMENT_INVALID, REASON_ADDRESS, wanted, 0, 0);
     }
     ipa = wanted;
   }

@@ -66,7 +66,9 @@ import {
   TRANS_DONATE,
   TRANS_SHARE,
 } from "../../abi/gunyah-rm";
+import { GUNYAH_APPEND_RECORD_LEFT, GUNYAH_LIST_LENGTH_TRUSTED } from "../../abi/mutations";
 import { recording } from "../../memory/journal";
+import { isMutated } from "../../memory/mutation";
 import { AddressSpace, lookup, lookupPa, lookupSize } from "./address-space";
 import { answer } from "./answer";
 import { donateSibling } from "./donate";
@@ -92,7 +94,7 @@ import {
   recordParcel,
   regionAt,
 } from "./parcel";
-import { closeMessage, list, listCount, message, openMessage, readList } from "./rm-message";
+import { closeMessage, list, listCount, message, openMessage, readList, trustList } from "./rm-message";
 import { deny } from "./refusal";
 import { findRmVm, isVmidValid, vmRecord } from "./rm-vm";
 import { ADDRESS_LIMIT, mappingAttributes, ownedExtent, parcelExtent } from "./vm-memory";
@@ -124,10 +126,10 @@ export function readCreate(): i32 {
   if (ret != 0) return ret;
   sgl = list;
   sglCount = listCount;
-  ret = readList(ATTRIBUTE_ENTRY, 0);
+  ret = isMutated(GUNYAH_LIST_LENGTH_TRUSTED) ? trustList() : readList(ATTRIBUTE_ENTRY, 0);
   attributes = list;
   attributeCount = listCount;
-  return ret != 0 ? ret : closeMessage();
+  return ret != 0 || isMutated(GUNYAH_LIST_LENGTH_TRUSTED) ? ret : closeMessage();
 }
 
 /** MEM_DONATE, MEM_LEND, MEM_SHARE. Answers the handle. */
@@ -376,5 +378,5 @@ function giveBackLast(parcel: Parcel): void {
 // The owner's record takes effect again; then the parcel's record for it is of no use.
 function giveBackChunk(extent: Extent, pa: u64, size: u64, ipa: u64): void {
   donateSibling(extent, owned, pa, size);
-  if (keeper != null) unmapPartial(extent, space, ipa, pa, size);
+  if (keeper != null && !isMutated(GUNYAH_APPEND_RECORD_LEFT)) unmapPartial(extent, space, ipa, pa, size);
 }

@@ -35,11 +35,13 @@ import {
   VMID_ENTRY,
 } from "../../abi/gunyah-rm";
 import { VMID_RM } from "../../abi/gunyah";
+import { GUNYAH_NOTIFY_LIST_TRUSTED } from "../../abi/mutations";
 import { record, recording } from "../../memory/journal";
+import { isMutated } from "../../memory/mutation";
 import { aclWord, aclWordAt, attributeWord, findParcel, memberOf, nextParcel, Parcel, regionAt } from "./parcel";
 import { answer } from "./answer";
 import { acl, aclCount, attributeCount, attributes, readCreate, sgl, sglCount } from "./parcel-create";
-import { closeMessage, list, listCount, message, openMessage, readList } from "./rm-message";
+import { closeMessage, list, listCount, message, openMessage, readList, trustList } from "./rm-message";
 import { acceptForDevices } from "./rm-start";
 import { deny } from "./refusal";
 import { findRmVm } from "./rm-vm";
@@ -48,7 +50,7 @@ import { findRmVm } from "./rm-vm";
 export function memNotify(caller: u32): i32 {
   let ret = openMessage(NOTIFY_FIXED, 1);
   if (ret != 0) return ret;
-  ret = readList(VMID_ENTRY, 0) || closeMessage();
+  ret = isMutated(GUNYAH_NOTIFY_LIST_TRUSTED) ? trustList() : readList(VMID_ENTRY, 0) || closeMessage();
   if (ret != 0) return ret;
   const handle = load<u32>(message);
   const tag = load<u32>(message, 8);

@@ -18,8 +18,10 @@ import {
   PARCEL_WORD_TRANS,
   REGIONS_PER_PARCEL,
 } from "../../abi/gunyah-rm";
+import { GUNYAH_APPEND_TOTAL_SIZE } from "../../abi/mutations";
 import { reserve } from "../../memory/heap";
 import { record, recording } from "../../memory/journal";
+import { isMutated } from "../../memory/mutation";
 import { deleteExtent, Extent } from "./extent";
 import { synchronize } from "./extent-life";
 import { allocate, enlarge, isPlenty, release } from "./rm-memory";
@@ -282,7 +284,8 @@ function makeRoomForRegions(parcel: Parcel, count: u32): bool {
 
 /** Takes the last region off the list. */
 export function dropLastRegion(parcel: Parcel): void {
-  parcel.totalSize -= regionAt(parcel, --parcel.regionCount).size;
+  if (isMutated(GUNYAH_APPEND_TOTAL_SIZE)) parcel.regionCount--;
+  else parcel.totalSize -= regionAt(parcel, --parcel.regionCount).size;
 }
 
 // Members.

@@ -42,6 +42,15 @@ export function reserveMessages(): bool {
   return outgoing != 0;
 }
 
+/** The caller's next message so far; 0 bytes: none. */
+export function pendingMessage(caller: u32): usize {
+  return load<u32>(outgoing + ((caller as usize) << 3)) as usize;
+}
+
+export function pendingBytes(caller: u32): u32 {
+  return load<u32>(outgoing + ((caller as usize) << 3), 4);
+}
+
 /** Appends the first `bytes` (32 at most) of four 64-bit words to what the caller will send next. */
 export function appendPiece(caller: u32, bytes: u32, words: usize): i32 {
   const entry = outgoing + ((caller as usize) << 3);
@@ -99,6 +108,15 @@ export function readList(entryBytes: u32, following: u32): i32 {
   const left = messageBytes - cursor - LIST_HEADER - following * LIST_HEADER;
   if (bytes > left) return deny(RM_MSG_INVALID, REASON_RM_LIST_CUT, 0, bytes, left);
   cursor += LIST_HEADER + bytes;
+  return 0;
+}
+
+/** The mistake: the last list of a message, as long as it says it is. */
+export function trustList(): i32 {
+  const header = message + (cursor as usize);
+  list = header + LIST_HEADER;
+  listCount = load<u16>(header);
+  listReserved = load<u16>(header, 2);
   return 0;
 }
 

@@ -43,7 +43,7 @@ import { findRmVm, RmVm, setRmVmState } from "./rm-vm";
 
 /** A device of a VM's configuration that is backed by a parcel with its label. */
 @unmanaged
-class Device {
+export class Device {
   label: u32;
   /** DEVICE_*. */
   flags: u32;
