@@ -29,7 +29,7 @@ import {
   REGIME_OFF,
   REGISTERS_SIZE,
 } from "../abi/walk";
-import { KIND_GUNYAH, KIND_KVM } from "../abi/config";
+import { KIND_CCA, KIND_GUNYAH, KIND_KVM } from "../abi/config";
 import { TLB_OFF } from "../abi/tlb";
 import { isWrite } from "../arch/access";
 import { explainTranslation } from "../arch/explain";
@@ -38,10 +38,11 @@ import { decodeRegime, Regime, REGIME_BYTES, Registers } from "../arch/registers
 import { encodeEsr, encodeHpfar, isHpfarValid } from "../arch/syndrome";
 import { tlbMode } from "../arch/tlb";
 import { translateThroughTlb } from "../arch/tlb-walk";
-import { fault, level, outputAddress, translate, writeFaulted } from "../arch/translate";
+import { fault, leaf, level, outputAddress, translate, writeFaulted } from "../arch/translate";
 import { readSized, writeSized } from "../memory/dram";
 import { memoryPageOf } from "../memory/regions";
 import { loadRegisters } from "../pagetable/regime";
+import { isReached } from "../systems/cca/machine";
 import { canProtect, isSecurePage } from "../systems/ffa/firmware";
 import { isReplayed } from "../systems/pkvm/machine";
 import { hasSecureWorld, isPkvm, kind } from "./machine";
@@ -65,7 +66,8 @@ function enter(handle: u32): bool {
     loadRegisters(registers, table, physicalBits(handle));
     currentVmid = table.vmid;
   } else {
-    if (handle != 0 || kind != KIND_KVM) return false;
+    const isCca = isDefined(EXPLORING) && kind == KIND_CCA;
+    if (handle != 0 || (!isCca && kind != KIND_KVM)) return false;
     // A plain KVM host runs with HCR_EL2.VM clear: addresses go straight to memory.
     memory.fill(changetype<usize>(registers), 0, REGISTERS_SIZE);
   }
@@ -119,6 +121,7 @@ function runAccess(record: usize, answer: usize): void {
 
 // The granule protection check of the final access: the page is in the other physical address space.
 function isGranuleProtected(): bool {
+  if (isDefined(EXPLORING) && kind == KIND_CCA) return !isReached(current, outputAddress, leaf);
   return hasSecureWorld && canProtect && isSecurePage(outputAddress) != isSecureOutput(current);
 }
 

@@ -1,7 +1,7 @@
 // One operation record in, one result record out: decode, dispatch, verdict. Layouts: abi/operations.ts, abi/records.ts.
 
 import { EINVAL, LIMIT_CONTENTS } from "../abi/codes";
-import { KIND_FFA, KIND_KVM } from "../abi/config";
+import { KIND_CCA, KIND_FFA, KIND_KVM } from "../abi/config";
 import { FFA_MEM_DONATE } from "../abi/ffa";
 import * as Op from "../abi/operations";
 import {
@@ -86,12 +86,15 @@ import {
 import { replayedDropVm, replayedSetMemcache } from "../systems/pkvm/replayed";
 import { findVcpu, findVm, loadedVcpu, pushHostList, Vcpu, vcpuSummary } from "../systems/pkvm/vm";
 import { AS_UPSTREAM, dispatchAndroid } from "./android";
+import { dispatchCca } from "./cca";
+import { dispatchEl2Call, isEl2Call } from "./el2-calls";
 import { dispatchFfa } from "./ffa";
 import { dispatchSecureWorld } from "./ffa-proxy";
 import { dispatchKvm } from "./kvm";
 import { loneAnnotate, loneGetLeaf, loneMap, loneTable, recordPool } from "./lone-table";
 import { runGunyah } from "./gunyah";
 import { hasFastLane, hasSecureWorld, isGunyah, isLoneTable, isPkvm, kind } from "./machine";
+import { dispatchMm } from "./mm-tables";
 import { namedVcpu, namedVm } from "./named-vm";
 import { a, b, c, d, handle, INVALID, operation, vcpuField } from "./operation-record";
 
@@ -214,8 +217,10 @@ function recordMemcache(vcpu: Vcpu | null, before: u32): void {
 function dispatch(rec: usize): i32 {
   const op = operation(rec);
   if (isLoneTable) return dispatchLoneTable(op, rec);
+  if (isDefined(EXPLORING) && kind == KIND_CCA) return dispatchCca(rec);
   if (kind == KIND_KVM) return dispatchKvm(rec);
   if (kind == KIND_FFA) return dispatchFfa(rec);
+  if (isDefined(EXPLORING) && isEl2Call(op)) return dispatchEl2Call(rec);
   if (hasSecureWorld && op >= FFA_MEM_DONATE) return dispatchSecureWorld(rec);
   if (isAndroid) {
     const ret = dispatchAndroid(rec);
@@ -405,6 +410,7 @@ function dispatchLoneTable(op: i32, rec: usize): i32 {
     case Op.PT_GET_LEAF:
       return loneGetLeaf(a(rec));
     default:
+      if (isDefined(EXPLORING)) return dispatchMm(rec, loneTable.pool);
       return INVALID;
   }
 }

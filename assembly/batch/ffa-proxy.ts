@@ -4,13 +4,14 @@
 import * as Ffa from "../abi/ffa";
 import { FFA_CALL_64, FFA_DENIED, FFA_REPLY_FRAG_RX, FFA_REPLY_FRAG_TX, FFA_REPLY_SUCCESS } from "../abi/ffa";
 import * as Proxy from "../abi/ffa-proxy";
-import { FFA_RX_NEVER_RELEASED } from "../abi/mutations";
+import { FFA_RX_NEVER_RELEASED, FFA_VERSION_NOT_NEGOTIATED } from "../abi/mutations";
 import { OPERATION_A } from "../abi/operations";
 import { ensureFrame } from "../memory/dram";
 import { isMutated } from "../memory/mutation";
 import { expected, found, reason, refuse, subject } from "../memory/verdict";
 import { memFragRx, memFragTx, memReclaim, memRetrieveReq, memSend, rxFill, rxRelease } from "../systems/ffa/calls";
 import { Endpoint, findEndpoint, NORMAL_WORLD } from "../systems/ffa/endpoint";
+import { falsify } from "../systems/ffa/false-answer";
 import { permGet, permSet } from "../systems/ffa/permissions";
 import { clearReply, recordReply, replyDone, replyKind, replyValue } from "../systems/ffa/reply";
 import { answerOther, refuseCall } from "../systems/pkvm/ffa-calls";
@@ -68,7 +69,7 @@ function dispatchHost(op: i32, rec: usize, world: Endpoint): i32 {
 
 function version(asked: u32, world: Endpoint): i32 {
   const ret = negotiateVersion(asked);
-  world.version = ffaVersion();
+  world.version = isMutated(FFA_VERSION_NOT_NEGOTIATED) && ret > 0 ? ret : ffaVersion();
   return ret;
 }
 
@@ -164,6 +165,7 @@ function retrieve(region: u64, world: Endpoint): i32 {
   const rx = ensureFrame(world.rx);
   const total = replyValue as u32;
   let offset = (replyValue >> 32) as u32;
+  if (isDefined(EXPLORING)) falsify(rx, world.version == Ffa.FFA_VERSION_1_0 ? 32 : (load<u32>(rx, 32) as usize));
   let ret = takeResponse(rx, total, offset);
   if (!isMutated(FFA_RX_NEVER_RELEASED)) rxRelease(world);
   while (ret == 0 && offset < total) {

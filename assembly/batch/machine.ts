@@ -12,6 +12,7 @@ import {
   CONFIG_REGIONS,
   FEATURE_SECURE_WORLD,
   HYP_MEMBLOCK_REGIONS,
+  KIND_CCA,
   KIND_FFA,
   KIND_GUNYAH,
   KIND_KVM,
@@ -34,12 +35,14 @@ import { dropSparse } from "../memory/sparse";
 import { limitReached, panicked, setVerdict } from "../memory/verdict";
 import { setFeatures } from "../pagetable/attributes";
 import { reserveWalkCache } from "../pagetable/walk-cache";
+import { createCca } from "../systems/cca/machine";
 import { createFfa, createSecureWorld } from "../systems/ffa/machine";
 import { createGunyah } from "../systems/gunyah/machine";
 import { createKvm } from "../systems/kvm/machine";
 import { prepareFastLane } from "../systems/pkvm/fast-lane";
 import { reserveProxy } from "../systems/pkvm/ffa-proxy";
 import { createPkvm, isAndroid } from "../systems/pkvm/machine";
+import { reserveTracing } from "../systems/pkvm/tracing";
 import { startReplayed } from "../systems/pkvm/replayed";
 import { createLoneTable } from "./lone-table";
 import { createWalkMachine, reserveWalkWindows } from "./walk-machine";
@@ -97,9 +100,11 @@ export function createMachine(): i32 {
   if (memory != CREATE_OK) return memory;
   if (isLoneTable) return createLoneTable(config);
   if (isGunyah) return createGunyah(config);
+  if (isDefined(EXPLORING) && kind == KIND_CCA) return createCca(config);
   if (kind == KIND_KVM) return createKvm(config);
   if (kind == KIND_FFA) return createFfa(config);
   let created = createPkvm(config);
+  if (isDefined(EXPLORING) && !reserveTracing()) return CREATE_TOO_LARGE;
   if (created == CREATE_OK && hasSecureWorld) created = createBehindProxy(config);
   if (created == CREATE_OK) prepareFastLane();
   hasFastLane = created == CREATE_OK && !isAndroid;

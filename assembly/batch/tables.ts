@@ -1,10 +1,11 @@
 // Which stage-2 table a handle names.
 
-import { KIND_FFA, KIND_KVM } from "../abi/config";
+import { KIND_CCA, KIND_FFA, KIND_KVM } from "../abi/config";
 import { FFA_NON_SECURE_TABLE, FFA_NORMAL_WORLD_TABLE } from "../abi/ffa";
 import { VMID_HLOS } from "../abi/gunyah";
 import { VM_STATE_LIVE } from "../abi/records";
 import { Stage2 } from "../pagetable/stage2-table";
+import { tableWithVmid } from "../systems/cca/machine";
 import { findEndpoint } from "../systems/ffa/endpoint";
 import { findSpace } from "../systems/gunyah/machine";
 import { existingVm } from "../systems/kvm/vm";
@@ -14,12 +15,13 @@ import { loneTable } from "./lone-table";
 import { hasSecureWorld, isGunyah, isLoneTable, kind } from "./machine";
 
 /**
- * The table of a VM; of handle 0: the host's, or the lone one. Gunyah's handles are VMIDs. Null if there is none: a plain KVM
+ * The table of a VM; of handle 0: the host's, or the lone one. Gunyah's handles and realms' are VMIDs. Null if there is none: a plain KVM
  * host has no stage 2.
  */
 export function tableOf(handle: u32): Stage2 | null {
   if (isLoneTable) return handle == 0 ? loneTable : null;
   if (isGunyah) return spaceTable(handle);
+  if (isDefined(EXPLORING) && kind == KIND_CCA) return handle == 0 ? null : tableWithVmid(handle);
   if (kind == KIND_KVM) {
     const vm = existingVm(handle);
     return vm != null ? vm.table : null;

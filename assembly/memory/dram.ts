@@ -61,8 +61,16 @@ function allocateFrame(page: usize): usize {
   return frame;
 }
 
+/** Whether pages keep their frames once they have one: for searches that tell states by where things are. */
+let keepsFrames: bool = false;
+
+export function keepFrames(): void {
+  keepsFrames = true;
+}
+
 /** Gives the frame of an all-zero page back; it reads as zeros without one. */
 function releaseFrame(page: usize, frame: usize): void {
+  if (isDefined(EXPLORING) && keepsFrames) return;
   store<u32>(frame, load<u32>(freeList));
   store<u32>(freeList, frame as u32);
   touch(slot(page));

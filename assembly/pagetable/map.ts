@@ -181,7 +181,7 @@ function leafAllowed(granule: u64, target: u64): bool {
 
 // Break before make: the invalidation between the two. Only the TLB is told of the LOCKED entry, which nobody else sees.
 function breakEntry(pgt: Stage2, at: usize, atLevel: i32, addr: u64, before: u64, walkFlags: u32): void {
-  if (isDefined(EXPLORING)) cacheBelow(pgt, before, atLevel, addr);
+  if (isDefined(EXPLORING)) cacheBelow(pgt.vmid, before, atLevel, addr);
   entryBroken(pgt.vmid, atLevel, addr, before, at);
   if (walkFlags & SKIP_BBM_TLBI) return;
   if (isTable(before, atLevel)) flushTable(pgt, addr, atLevel);

@@ -1,7 +1,7 @@
 // What the page-table protocol forbids and no entry of a TLB shows by itself. Looked after in the exploring variant of the module
 // alone, while its TLB is on: callers ask isDefined(EXPLORING) first.
 
-import { TABLE_ADDRESS, TABLE_DEAD, TABLE_FREED, TABLE_HINT, TABLE_RIGHTS } from "../abi/explore";
+import { TABLE_ADDRESS, TABLE_DEAD, TABLE_FREED, TABLE_HINT, TABLE_NONE, TABLE_RIGHTS } from "../abi/explore";
 import { TTL_UNKNOWN } from "../abi/records";
 import { TLB_OFF, TLB_WORST_CASE } from "../abi/tlb";
 import {
@@ -44,13 +44,20 @@ function note(code: i32, ipa: u64): void {
   breachAt = ipa;
 }
 
-/** An entry was written. Only write protection and ageing take rights from a leaf that keeps its pages. */
+/** Whether rights are taken from a leaf by a map over it, as by a caller that asks for fewer. */
+let mayMapTakeRights: bool = false;
+
+export function letMapTakeRights(may: bool): void {
+  mayMapTakeRights = may;
+}
+
+/** An entry was written. Only write protection and ageing take rights from a leaf that keeps its pages, unless a map may. */
 export function noteWritten(level: i32, ipa: u64, before: u64, after: u64): void {
   changedLevel = level;
   changedFrom = before;
   if (isInvalidationDeferred() || !isValid(before) || !isValid(after)) return;
   if (isTable(before, level) || isTable(after, level) || outputAddress(before) != outputAddress(after)) return;
-  if ((rightsOf(before) & ~rightsOf(after)) != 0) note(TABLE_RIGHTS, ipa);
+  if (!mayMapTakeRights && (rightsOf(before) & ~rightsOf(after)) != 0) note(TABLE_RIGHTS, ipa);
 }
 
 // Read, write, execute at EL1 and at EL0.
@@ -63,6 +70,13 @@ function rightsOf(leaf: u64): u64 {
 /** A walk goes down into a table. */
 export function expectLive(page: usize, ipa: u64): void {
   if (refcount(page) == 0) note(TABLE_DEAD, ipa);
+}
+
+/** Whether a walk that goes on in `page` finds a table there: what is read else is none. */
+export function isTablePage(page: usize, ipa: u64): bool {
+  if (page != 0 && refcount(page) != 0) return true;
+  note(TABLE_NONE, ipa);
+  return false;
 }
 
 let freed: u64 = 0;
@@ -114,7 +128,7 @@ function findLeaf(table: Stage2, ipa: u64): i32 {
 }
 
 /** A table is about to be cut off: what is below it was valid up to now, and may be cached as well. */
-export function cacheBelow(table: Stage2, descriptor: u64, level: i32, ipa: u64): void {
+export function cacheBelow(vmid: u32, descriptor: u64, level: i32, ipa: u64): void {
   if (tlbMode != TLB_WORST_CASE || !isTable(descriptor, level)) return;
   const frame = frameOf(childPage(descriptor));
   const base = (ipa >> levelShift(level)) << levelShift(level);
@@ -123,7 +137,7 @@ export function cacheBelow(table: Stage2, descriptor: u64, level: i32, ipa: u64)
     const entry = load<u64>(frame + ((index as usize) << 3));
     if (!isCacheable(entry, below)) continue;
     const from = base + (index << levelShift(below));
-    fill(table.vmid, from, levelShift(below), entry, below);
-    cacheBelow(table, entry, below, from);
+    fill(vmid, from, levelShift(below), entry, below);
+    cacheBelow(vmid, entry, below, from);
   }
 }

@@ -1,13 +1,11 @@
 // One stage-2 table: where it is rooted, whose it is, where its table pages come from, which hooks it has
 // (struct kvm_pgtable and its kvm_pgtable_mm_ops; reference pkvm-el2 sections 2.1, 2.10, 2.11).
 
-import { MEMCACHE_UNALIGNED_HEAD } from "../abi/mutations";
-import { indexMask, levelBits, levelShift, pageShift, pageSize, pfnToPa, pgdPages, startLevel } from "../arch/geometry";
+import { indexMask, levelBits, levelShift, pageMask, pageShift, pfnToPa, pgdPages, startLevel } from "../arch/geometry";
 import { isTable, outputAddress } from "../arch/descriptor";
 import { clearPage, ensureFrame, frameOf } from "../memory/dram";
 import { entryChanged } from "../arch/tlb-checks";
 import { observing, recordDescriptor, recordTable, recording } from "../memory/journal";
-import { isMutated } from "../memory/mutation";
 import { Memcache, popMemcache } from "../memory/memcache";
 import { allocatePages, Pool, putPage } from "../memory/page-pool";
 import { pageOf, pfnOf } from "../memory/regions";
@@ -40,7 +38,6 @@ export class Stage2 {
 /** Bytes of a Stage2 with the linear addresses of its root frames. */
 export const STAGE2_BYTES: usize = 48 + 16 * 4;
 const ROOT_FRAMES: usize = 48;
-const HEAD_ALIGNMENT: usize = 16;
 
 /** Takes the root pages, which the caller has allocated in one block, into use. */
 export function setRoot(table: Stage2, page: usize): void {
@@ -106,10 +103,11 @@ export function allocateTablePage(table: Stage2): usize {
   let page = allocatePages(table.pool, 0);
   const cache = table.memcache;
   if (page == 0 && cache != null) {
+    const offset: u64 = isDefined(EXPLORING) ? cache.head & pageMask : 0;
     page = popMemcache(cache);
     if (page != 0) {
       clearPage(page);
-      if (isDefined(EXPLORING) && isMutated(MEMCACHE_UNALIGNED_HEAD)) clearBehind(page);
+      if (isDefined(EXPLORING) && offset != 0) clearBehind(page, offset as usize);
       setRefcount(page, 1);
     }
   }
@@ -117,10 +115,10 @@ export function allocateTablePage(table: Stage2): usize {
   return page;
 }
 
-// The host's list gave an address near the end of the page, from where a page is zeroed: most of it is the next one.
-function clearBehind(page: usize): void {
+// The list led to an address within the page: as many bytes as a page has are zeroed from there on, and the last are the next one's.
+function clearBehind(page: usize, offset: usize): void {
   const behind = pageOf(pfnOf(page) + 1);
-  if (behind != 0 && frameOf(behind) != 0) memory.fill(frameOf(behind), 0, (pageSize as usize) - HEAD_ALIGNMENT);
+  if (behind != 0 && frameOf(behind) != 0) memory.fill(frameOf(behind), 0, offset);
 }
 
 /** Drops the last reference of a table page: it goes to the pool, never back to a memcache. */

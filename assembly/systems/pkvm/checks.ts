@@ -13,6 +13,8 @@ import {
   OWNED,
   PANIC_EL2_FAULT,
   PANIC_GET_VALID_GUEST_PTE,
+  NOPAGE,
+  POISON,
   REASON_ALIGNMENT,
   REASON_GUEST_BLOCK,
   REASON_GUEST_POISONED,
@@ -33,6 +35,7 @@ import {
   RANGE_CHECK_ONE_END,
   SHARE_GUEST_COUNT_OVERFLOW,
   UNMAPPED_COUNTS_AS_OWNED,
+  POISON_FORGOTTEN,
 } from "../../abi/mutations";
 import { isValid, outputAddress } from "../../arch/descriptor";
 import { blockShift, iaBits, pageShift, pageSize, pfnToPa, startLevel } from "../../arch/geometry";
@@ -127,6 +130,7 @@ export function checkGuestPage(table: Stage2, ipa: u64, want: i32): i32 {
   const ret = getLeaf(table, ipa);
   if (ret != 0) return ret;
   const have = guestStateOf(leaf);
+  if (isMutated(POISON_FORGOTTEN) && have == POISON && want == NOPAGE) return 0;
   return have == want ? 0 : refuse(EPERM, REASON_GUEST_STATE, ipa, want, have);
 }
 

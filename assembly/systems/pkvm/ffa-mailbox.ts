@@ -12,9 +12,11 @@ import {
   REASON_PROXY_NO_TX,
   REASON_PROXY_VERSION,
 } from "../../abi/ffa-proxy";
+import { FFA_VERSION_NOT_NEGOTIATED } from "../../abi/mutations";
 import { pageMask, pageShift, pageSize } from "../../arch/geometry";
 import { ensureFrame, frameOf } from "../../memory/dram";
 import { reserve } from "../../memory/heap";
+import { isMutated } from "../../memory/mutation";
 import { pageOf } from "../../memory/regions";
 import { panic, refuse } from "../../memory/verdict";
 import { hostShareHyp, hostUnshareHyp, hypPinSharedMem, hypUnpinSharedMem } from "./host-hyp";
@@ -62,6 +64,10 @@ export function negotiateVersion(asked: u32): i32 {
   const isOlder = (asked & MINOR) < ((mailbox.version as u32) & MINOR);
   // The SPMC is asked for an older one: it has none with bit 31 set.
   if (isOlder && (mailbox.isNegotiated || (asked & BIT_31) != 0)) return refuseVersion(asked);
+  if (isMutated(FFA_VERSION_NOT_NEGOTIATED)) {
+    mailbox.isNegotiated = 1;
+    return isOlder ? asked : mailbox.version;
+  }
   if (isOlder) mailbox.version = asked;
   mailbox.isNegotiated = 1;
   return mailbox.version;

@@ -8,7 +8,7 @@
 //   access     4 u32 composite offset; 16 bytes, 32 from 1.2 on
 //   composite  0 u32 pages | 4 u32 ranges | 8 u64 0; then ranges: 0 u64 address | 8 u32 pages of 4 KiB | 12 u32 0
 
-import { PANIC_FFA_HOST_UNSHARE_RANGES } from "../../abi/codes";
+import { PANIC_EL2_FAULT, PANIC_FFA_HOST_UNSHARE_RANGES } from "../../abi/codes";
 import {
   FFA_ABORTED,
   FFA_DENIED,
@@ -30,7 +30,12 @@ import {
   REASON_PROXY_TRUNCATED,
   REASON_PROXY_TX_LENGTH,
 } from "../../abi/ffa-proxy";
-import { FFA_ACCESS_DESCRIPTOR_OFFSET, FFA_COMPOSITE_OFFSET_WRAP, FFA_UNALIGNED_RANGE } from "../../abi/mutations";
+import {
+  FFA_ACCESS_DESCRIPTOR_OFFSET,
+  FFA_COMPOSITE_OFFSET_WRAP,
+  FFA_RECLAIM_RANGE_COUNT,
+  FFA_UNALIGNED_RANGE,
+} from "../../abi/mutations";
 import { pageMask, pageShift, pageSize } from "../../arch/geometry";
 import { reserve } from "../../memory/heap";
 import { isMutated } from "../../memory/mutation";
@@ -155,11 +160,18 @@ function sizeOf(at: usize): u64 {
 function unshareRanges(count: u32): i32 {
   for (let i: u32 = 0; i < count; i++) {
     const at = ranges + (i as usize) * RANGE;
+    if (isMutated(FFA_RECLAIM_RANGE_COUNT) && isBehindDescriptor(at)) return panic(PANIC_EL2_FAULT);
     if (hostUnshareFfa(load<u64>(at) >> pageShift, sizeOf(at) >> pageShift) != 0) {
       return panic(PANIC_FFA_HOST_UNSHARE_RANGES);
     }
   }
   return 0;
+}
+
+// Whatever lies there is none of this: it is treated as memory that EL2 has not mapped.
+function isBehindDescriptor(range: usize): bool {
+  const end = descriptor + DESCRIPTOR_BYTES;
+  return ranges >= descriptor && ranges < end && range >= end;
 }
 
 /** Row 11: the SPMC did not take the fragment, so its pages are the host's alone again. Earlier fragments stay as they are. */
@@ -217,7 +229,7 @@ export function missFragment(offset: u32): i32 {
 export function checkResponse(total: u32): i32 {
   const composite = load<u32>(descriptor + (accessOffset(descriptor) as usize), 4);
   const count = load<u32>(descriptor + composite, 4);
-  if ((composite as u64) + COMPOSITE + (count as u64) * RANGE > total) {
+  if (!isMutated(FFA_RECLAIM_RANGE_COUNT) && (composite as u64) + COMPOSITE + (count as u64) * RANGE > total) {
     return refuse(FFA_ABORTED, REASON_PROXY_RESPONSE, composite, 0, 0);
   }
   setRanges(descriptor + composite + COMPOSITE, count);

@@ -39,6 +39,7 @@ import { hypLeaf, hypRoot, hypStartLevel, isHypWritable } from "../../pagetable/
 import { childPage, rootFrame, rootPage, Stage2 } from "../../pagetable/stage2-table";
 import { getLeaf, leaf, leafLevel } from "../../pagetable/walk";
 import { hostKvmBytes, hostTable, hostVcpuBytes, isAndroid, isHypText, isReplayed } from "./machine";
+import { isOtherCode } from "./private-range";
 import { findVm, maxVms, Vcpu, Vm, vmAt } from "./vm";
 import {
   MMIO_GUARDED,
@@ -449,6 +450,7 @@ function checkHypView(page: usize, pa: u64): void {
   // Pins that nobody but the caller knows of (a trace's, a test's) come on top of those of VMs.
   const pins = load<u32>(mappings + ((page - vmemmap) << 1), PINS);
   if (hyp == SHARED_BORROWED) demand(23, count >= pins, pa, pins, count);
-  const writable = hyp == OWNED ? !isHypText(page) : count > 0;
+  let writable = hyp == OWNED ? !isHypText(page) : count > 0;
+  if (isDefined(EXPLORING) && isOtherCode(pfnOf(page))) writable = false;
   if (!isReplayed) demand(22, isHypWritable(entry) == writable, pa, writable ? 1 : 0, entry);
 }

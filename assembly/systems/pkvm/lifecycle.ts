@@ -43,6 +43,7 @@ import {
   INIT_VCPU_PIN_LEAK,
   INIT_VM_LATE_FAILURE,
   MEMCACHE_TOPUP_UNBOUNDED,
+  MEMCACHE_UNALIGNED_HEAD,
   POOL_STALE_ORDER,
   SVE_UNPIN_BY_FLAG,
 } from "../../abi/mutations";
@@ -73,6 +74,7 @@ import {
   handleBase,
   loadedVcpu,
   maxVms,
+  offsetOnHostList,
   popHostList,
   removeVcpus,
   setLoadedVcpu,
@@ -87,8 +89,8 @@ import {
 
 // The host's struct kvm as far as EL2 reads it, in the first bytes of its page:
 //   0 u32 handle | 4 u32 created vCPUs | 8 u32 bit 0 protected, bit 1 ID registers initialised
-const KVM_FLAGS: u64 = 8;
-const KVM_PROTECTED: u64 = 1;
+export const KVM_FLAGS: u64 = 8;
+export const KVM_PROTECTED: u64 = 1;
 const KVM_ID_REGISTERS: u64 = 2;
 
 function wholePages(bytes: u64): u64 {
@@ -314,8 +316,10 @@ export function refillMemcache(vcpu: Vcpu): i32 {
     if (ret != 0) {
       ret = passOn(ENOMEM, REASON_REFILL_REFUSED);
     } else {
+      const offset: u64 = isDefined(EXPLORING) ? offsetOnHostList(vcpu) : 0;
       popHostList(vcpu);
       pushMemcache(vcpu.memcache, pageOf(pfn));
+      if (isMutated(MEMCACHE_UNALIGNED_HEAD)) vcpu.memcache.head |= offset;
       lockReleased(LOCK_HOST | LOCK_HYP);
     }
   }

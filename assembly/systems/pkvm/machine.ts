@@ -23,14 +23,19 @@ import {
   KIND_REPLAYED,
 } from "../../abi/config";
 import { CREATE_CARVEOUT, CREATE_OK, CREATE_POOL, CREATE_TOO_LARGE, PKVM_ID_HYP, REGION_FRAMES } from "../../abi/codes";
-import { FINALISE_BEFORE_FIXMAP, HOST_PGD_TAIL_REFCOUNT, TEXT_BY_PERMISSION } from "../../abi/mutations";
+import {
+  FINALISE_BEFORE_FIXMAP,
+  HOST_PGD_TAIL_REFCOUNT,
+  INIT_WALK_TWO_ALIASES,
+  TEXT_BY_PERMISSION,
+} from "../../abi/mutations";
 import { indexMask, pageShift, pageSize, pfnToPa, pgdPages } from "../../arch/geometry";
 import { reserve } from "../../memory/heap";
 import { isMutated } from "../../memory/mutation";
 import { allocatePages, initPool, Pool, POOL_BYTES, splitPage } from "../../memory/page-pool";
 import { isMemoryRange, pageOf, pfnOf, regionAt, regionCount } from "../../memory/regions";
 import { panic } from "../../memory/verdict";
-import { hostState, setHostState, setHypState } from "../../memory/vmemmap";
+import { hostState, hypState, setHostState, setHypState } from "../../memory/vmemmap";
 import { PROT_R, PROT_RWX } from "../../pagetable/attributes";
 import { hypMapPage, initHypStage1, PAGE_HYP, PAGE_HYP_EXEC } from "../../pagetable/hyp-stage1";
 import { stage2Annotate, stage2Map } from "../../pagetable/map";
@@ -43,7 +48,7 @@ import {
   Stage2,
   STAGE2_BYTES,
 } from "../../pagetable/stage2-table";
-import { isForgotten, isVisitedTwice, mapPrivateRange } from "./private-range";
+import { aliasPfn, isForgotten, isOtherCode, mapPrivateRange } from "./private-range";
 import { reserveVms } from "./vm";
 import { TYPE_DONATION, donationAnnotation } from "./annotation";
 
@@ -189,24 +194,20 @@ function tablesFor(pages: u64): u64 {
   return total;
 }
 
-/** Executable like text and behind it, as vectors are that are put together at boot. */
-const OTHER_CODE_PAGES: u64 = 1;
-
 // fix_host_ownership: what EL2 maps is EL2's. The host keeps a read-only view of EL2's text, to inspect it after a panic.
 function fixOwnership(firstPfn: u64, endPfn: u64): bool {
   const textFirst = textBase >> pageShift;
   const textPages = textSize >> pageShift;
   for (let pfn = firstPfn; pfn < endPfn; pfn++) {
     if (isDefined(EXPLORING) && isForgotten(pfn)) continue;
-    let isText = pfn - textFirst < textPages;
-    if (isDefined(EXPLORING) && isMutated(TEXT_BY_PERMISSION)) isText = pfn - textFirst < textPages + OTHER_CODE_PAGES;
-    if (!giveToHyp(pfn, isText)) return false;
-    if (isDefined(EXPLORING) && isVisitedTwice(pfn)) panic(PANIC_INIT_FINALISE);
+    if (!giveToHyp(pfn, pfn - textFirst < textPages)) return false;
   }
   for (let pfn = textFirst; pfn < textFirst + textPages; pfn++) {
     if (pfn - firstPfn < endPfn - firstPfn) continue;
     if (pageOf(pfn) == 0 || !giveToHyp(pfn, true)) return false;
   }
+  // The walk is over the linear map alone: what the private range maps once more is EL2's by then.
+  if (isDefined(EXPLORING) && isMutated(INIT_WALK_TWO_ALIASES)) return aliasPfn == 0 || giveToHyp(aliasPfn, false);
   return true;
 }
 
@@ -214,11 +215,16 @@ function fixOwnership(firstPfn: u64, endPfn: u64): bool {
 export function giveToHyp(pfn: u64, isText: bool): bool {
   const page = pageOf(pfn);
   const pa = pfnToPa(pfn);
-  if (!hypMapPage(pa, isText ? PAGE_HYP_EXEC : PAGE_HYP)) return false;
+  let executes = isText;
+  if (isDefined(EXPLORING) && isOtherCode(pfn)) executes = true;
+  if (!hypMapPage(pa, executes ? PAGE_HYP_EXEC : PAGE_HYP)) return false;
+  // Every page's state is written once.
+  if (isDefined(EXPLORING) && hypState(page) == OWNED) panic(PANIC_INIT_FINALISE);
   if (isDefined(EXPLORING) && isMutated(FINALISE_BEFORE_FIXMAP)) panic(PANIC_EL2_FAULT);
   setHypState(page, OWNED);
   setHostState(page, NOPAGE);
-  if (isText) return stage2Map(hostTable, pa, pageSize, pa, PROT_R, true, 0) == 0;
+  if (isMutated(TEXT_BY_PERMISSION) ? executes : isText)
+    return stage2Map(hostTable, pa, pageSize, pa, PROT_R, true, 0) == 0;
   return stage2Annotate(hostTable, pa, pageSize, TYPE_DONATION, donationAnnotation(PKVM_ID_HYP, 0), true) == 0;
 }
 

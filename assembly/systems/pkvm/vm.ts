@@ -3,6 +3,7 @@
 
 import { EFFECT_VCPU, EFFECT_VM, VM_STATE_DYING, VM_STATE_FREE, VM_STATE_LIVE } from "../../abi/records";
 import { LOCK_GUEST, LOCK_VM_TABLE } from "../../abi/locks";
+import { pageMask, pageShift } from "../../arch/geometry";
 import { reserve } from "../../memory/heap";
 import { record, recording } from "../../memory/journal";
 import { isInterleaving, lockReleased } from "../../memory/lock";
@@ -48,8 +49,9 @@ export class Vcpu {
 }
 
 // A node of a host's list. The list is the host's business: it may name pages that the host cannot write, so it is not
-// threaded through them. 0 u64 pfn | 8 u32 next
+// threaded through them. 0 u64 pfn | 8 u32 next | 12 u32 offset within the page, in searches
 export const NODE_BYTES: usize = 16;
+const NODE_OFFSET: usize = 12;
 export const VM_BYTES: usize = 80;
 export const VCPU_BYTES: usize = 64;
 export const MEMCACHE_BYTES: usize = 16;
@@ -220,9 +222,22 @@ export function pushHostList(vcpu: Vcpu, pfn: u64): bool {
   if (node == NONE) return false;
   store<u64>(node, pfn);
   store<u32>(node, vcpu.hostList as u32, 8);
+  if (isDefined(EXPLORING)) store<u32>(node, 0, NODE_OFFSET);
   vcpu.hostList = node;
   vcpu.hostListLength++;
   return true;
+}
+
+/** The same with an address that need not be where a page begins. */
+export function pushHostListAt(vcpu: Vcpu, pa: u64): bool {
+  if (!pushHostList(vcpu, pa >> pageShift)) return false;
+  store<u32>(vcpu.hostList, (pa & pageMask) as u32, NODE_OFFSET);
+  return true;
+}
+
+/** How far into its page the newest address on the host's list is. */
+export function offsetOnHostList(vcpu: Vcpu): u64 {
+  return load<u32>(vcpu.hostList, NODE_OFFSET) as u64;
 }
 
 /** The newest frame number on the host's list, which is not empty. */

@@ -11,12 +11,16 @@ export type BugClass = "S" | "S*" | "I" | "T" | "D" | "X";
 
 /** How a search finds a bug. */
 export interface BugSearch {
-  /** MUTATION number of assembly/abi/mutations.ts. */
+  /** MUTATION number of assembly/abi/mutations.ts; MUTATION_NONE: the code as it is does this, and nothing is switched on. */
   readonly mutation: number;
+  /** More mistakes under the same name, each of which is found by itself as well. Default: none. */
+  readonly others?: readonly number[];
   /** The machine that shows it, and what is tried on it. */
   readonly domain: () => AnyDomain;
   /** What the search finds, and nothing of this kind without the bug. */
   readonly kind: FindingKind;
+  /** The rule's name, where the domain has several of this kind: then it is this one that stays whole without the bug. */
+  readonly rule?: string;
   /** CPUs whose operations interleave. Default: 1. */
   readonly cpus?: 2;
 }
@@ -24,7 +28,7 @@ export interface BugSearch {
 interface Entry {
   /** As in the reference. */
   readonly name: string;
-  /** Section of bugs.md that describes it. */
+  /** Section of bugs.md that describes it, or of another reference page: `gunyah.md 10.1`. */
   readonly section: string;
   readonly classes: readonly BugClass[];
   /** Where it was and where it was mended, for example `6.18 → 7.2`; hashes and CVE numbers where there are any. */

@@ -45,10 +45,9 @@ export const PKVM_BUGS: readonly Bug[] = [
     section: "2.1",
     classes: ["S"],
     source: "→ 7.3, 7.2.9 (5a8b505ede13)",
-    mistake:
-      "EL2's text is told by its permissions and not by its address; shown with a page of other code behind the text",
+    mistake: "EL2's text is told by its permissions and not by its address, and there is a page of other code",
     breaks: "what the host may look at (I12, I15, I22)",
-    search: { mutation: mutations.TEXT_BY_PERMISSION, domain: tiny, kind: "invariant" },
+    search: { mutation: mutations.TEXT_BY_PERMISSION, domain: booted, kind: "invariant" },
   },
   {
     name: "init-walk-two-aliases",
@@ -80,7 +79,11 @@ export const PKVM_BUGS: readonly Bug[] = [
     source: "5.13 → 5.15 (057bed206f70, 07036cffe17e, 8579a185baca)",
     mistake: "calls that only boot needs stay open to the host once protection is on",
     breaks: "everything: EL2 is initialised again by the host",
-    whyNot: "The machine begins after protection is on, and the calls of boot are no operations of it.",
+    search: {
+      mutation: mutations.PRIVILEGED_CALLS_AFTER_FINALISE,
+      domain: () => pkvmDomain({ ...ONE_ORDINARY, el2Calls: ["boot"] }),
+      kind: "invariant",
+    },
   },
   {
     name: "hyp-side-check-debug-only",
@@ -127,7 +130,11 @@ export const PKVM_BUGS: readonly Bug[] = [
     breaks: "integrity of the next page",
     search: {
       mutation: mutations.MEMCACHE_UNALIGNED_HEAD,
-      domain: () => pkvmDomain({ ...RUNNING_PROTECTED, neighbour: true, gfns: 2, gfnStride: 512n, quietHost: true }),
+      domain: () =>
+        pkvmDomain({
+          ...RUNNING_PROTECTED,
+          ...{ neighbour: true, gfns: 2, gfnStride: 512n, quietHost: true, extras: ["unalignedTablePage"] },
+        }),
       kind: "integrity",
     },
   },
@@ -245,8 +252,11 @@ export const PKVM_BUGS: readonly Bug[] = [
     source: "≤7.3.3 → 7.3.4 (cf533b4d3630, a2bb5f5c67a9)",
     mistake: "EL2 follows a pointer in the host's vCPU to a struct kvm that the host can change",
     breaks: "EL2 reads where the host wants",
-    whyNot:
-      "No call of the machine takes a pointer from a page of the host's: EL2 keeps the address of the pinned struct kvm itself.",
+    search: {
+      mutation: mutations.VCPU_KVM_POINTER,
+      domain: () => pkvmDomain({ ...ONE_ORDINARY, el2Calls: ["vcpu"] }),
+      kind: "pointer",
+    },
   },
   {
     name: "adjust-pc-unpinned",
@@ -255,7 +265,11 @@ export const PKVM_BUGS: readonly Bug[] = [
     source: "≤7.3.3 → 7.3.4 (cf533b4d3630, a2bb5f5c67a9)",
     mistake: "EL2 adjusts the PC of a vCPU at an address that the host gives, pinned or not",
     breaks: "EL2 writes to a page that it has not pinned",
-    whyNot: "The call that adjusts a PC is not modelled: vCPUs have no registers here.",
+    search: {
+      mutation: mutations.ADJUST_PC_UNPINNED,
+      domain: () => pkvmDomain({ ...ONE_ORDINARY, el2Calls: ["vcpu"] }),
+      kind: "pointer",
+    },
   },
   {
     name: "vgic-raw-pointer",
@@ -264,7 +278,11 @@ export const PKVM_BUGS: readonly Bug[] = [
     source: "≤7.2 → 7.3",
     mistake: "calls of the interrupt controller take an address from the host",
     breaks: "EL2 reads and writes at an address of the host's choice",
-    whyNot: "The calls of the interrupt controller are not modelled.",
+    search: {
+      mutation: mutations.VGIC_RAW_POINTER,
+      domain: () => pkvmDomain({ ...ONE_ORDINARY, el2Calls: ["vcpu"] }),
+      kind: "pointer",
+    },
   },
   {
     name: "host-abort-panics",
@@ -355,8 +373,13 @@ export const PKVM_BUGS: readonly Bug[] = [
     section: "2.2",
     classes: ["S"],
     source: "CVE-2025-48638; 7.2 and 7.4-rc (cf9cf059b8f3, 086f86286b5e)",
-    mistake: "the array of tracing buffers that the host gives is checked late",
-    breaks: "EL2 writes out of bounds; pages stay pinned",
-    whyNot: "EL2's tracing is no part of the machine.",
+    mistake:
+      "the tracing buffers that the host lists are checked one by one as they are pinned, and a load that fails halfway keeps its pins",
+    breaks: "pages stay pinned for ever (I23); Android's EL2 also wrote out of bounds",
+    search: {
+      mutation: mutations.TRACE_DESCRIPTOR_BOUNDS,
+      domain: () => pkvmDomain({ ...ONE_ORDINARY, el2Calls: ["tracing"] }),
+      kind: "refusal",
+    },
   },
 ];
