@@ -1,5 +1,5 @@
 // The compiler's transform for the exploring variant (npm run build:explore): every store to linear memory outside
-// assembly/explore/ first tells assembly/explore/journal.ts what it is about to overwrite, and every load tells
+// assembly/explore/ (but for its host) first tells assembly/explore/journal.ts what it is about to overwrite, and every load tells
 // assembly/explore/reads.ts what it looks at. Done on the compiled module, so that none can be forgotten and the sources of
 // the replay module say nothing of it.
 
@@ -9,7 +9,10 @@ const READS = `${EXPLORE}reads/`;
 /** Files of the search that ask something of the machine; the others look at its memory only to pack it or to keep books. */
 const WATCHED = [`${EXPLORE}contents/`, `${EXPLORE}pieces/`, `${EXPLORE}possible/`];
 
-const isSearch = (name) => name.startsWith(EXPLORE);
+/** The host of a search is part of what is searched. */
+const HOST = `${EXPLORE}host/`;
+
+const isSearch = (name) => name.startsWith(EXPLORE) && !name.startsWith(HOST);
 const isWatched = (name) => !isSearch(name) || WATCHED.some((file) => name.startsWith(file));
 
 /**

@@ -3,6 +3,8 @@
 /** Errors, as positive Linux errno values; results carry them negated (reference pkvm-el2 section 0.1). */
 export const EPERM: i32 = 1;
 export const ENOENT: i32 = 2;
+export const ESRCH: i32 = 3;
+export const EIO: i32 = 5;
 export const E2BIG: i32 = 7;
 export const EBADF: i32 = 9;
 export const EAGAIN: i32 = 11;

@@ -9,6 +9,7 @@
 //   96 u32 frames (REPLAYED, FFA: simulator-side table frames) | 100 u32 0
 //  PKVM with FEATURE_SECURE_WORLD: 84 transactions | 88 fragments | 92 recipients | 96 frames | 100 buffer pages
 //  FFA: 20 flavour | 56 transactions | 60 fragments | 64 recipients | 68 buffer pages | 72 protect
+//  CCA: 76 VMIDs
 //  104 regions, 24 bytes each: 0 u64 base | 8 u64 size | 16 u32 flags (MEMBLOCK_NOMAP) | 20 u32 0
 
 export const CONFIG_KIND: i32 = 0;
@@ -55,6 +56,8 @@ export const KIND_GUNYAH: i32 = 4;
 
 /** FF-A partition managers alone: no pKVM (abi/ffa.ts). */
 export const KIND_FFA: i32 = 6;
+/** EL3 and a Realm Management Monitor (abi/cca.ts): in the exploring variant alone. */
+export const KIND_CCA: i32 = 7;
 
 export const CONFIG_SECURE_TRANSACTIONS: i32 = 84;
 export const CONFIG_SECURE_FRAGMENTS: i32 = 88;

@@ -29,11 +29,19 @@ export const DOMAIN_MAX_OPERATIONS: i32 = 4096;
 /** The host ends VMs also while pages are mapped in them, which nobody has then (T7 of reference pkvm-el2 section 5.7). */
 export const DOMAIN_ABANDONS: i32 = 1;
 
-/** The page holds a host's struct kvm, of which EL2 reads a flag later. */
+/** The page holds a struct of the host's, of which EL2 reads the word at 8 later: of struct kvm flags, of a vCPU a pointer. */
 export const DOMAIN_KVM: i32 = 1;
 
 /** Not an operation of a machine: 2 u16 handle of the VM that makes the access (0 = host) | 4 u32 vCPU | 8 an access (abi/walk.ts). */
 export const EXPLORE_ACCESS: i32 = 0xf000;
+
+/** Nor this: in the rest of the step the SPMC answers falsely: 8 FALSE_* | 16 u64 what it says instead. */
+export const EXPLORE_FALSE_ANSWER: i32 = 0xf001;
+
+// What an SPMC that is not to be trusted says wrongly in the descriptor that EL2 asks for before a reclaim; 0: nothing.
+export const FALSE_RANGE_COUNT: i32 = 1;
+export const FALSE_COMPOSITE_OFFSET: i32 = 2;
+export const FALSE_FIRST_ADDRESS: i32 = 3;
 
 /** Contents that a protected guest keeps to itself: the handle is in the low half. What it gives away, and others' data. */
 export const SECRET: i32 = 0x5ec2_0000;
@@ -81,6 +89,9 @@ export const FINDING_FREED: i32 = 10;
 /** A rule that the TypeScript side looked after; the code is its own. */
 export const FINDING_WATCHED: i32 = 11;
 
+/** 0: EL2 went by an address of the host's to a page that it had not pinned. */
+export const FINDING_POINTER: i32 = 20;
+
 // Codes of FINDING_TRANSLATION beside TLB_* of abi/tlb.ts.
 /** A walk went down into a table page that was given back. */
 export const TABLE_DEAD: i32 = 16;
@@ -92,6 +103,8 @@ export const TABLE_HINT: i32 = 18;
 export const TABLE_RIGHTS: i32 = 19;
 /** A map has succeeded, and an address leads elsewhere than it said. */
 export const TABLE_ADDRESS: i32 = 20;
+/** A walk read as a table what is none. */
+export const TABLE_NONE: i32 = 21;
 
 export const READER_HOST: i32 = 0;
 export const READER_GUEST: i32 = 1;
@@ -146,9 +159,12 @@ export const FINDING_SUBJECT: i32 = 16;
 export const FINDING_DEPTH: i32 = 24;
 export const MAX_FINDINGS: i32 = 256;
 
+/** In a search's calls to Gunyah's resource manager, a handle from here on is the rank of a parcel, the oldest one's being 0. */
+export const PARCEL_BY_RANK: i32 = -256;
+
 // A search shared out among workers (explore/partition.ts).
 export const MAX_SHARES: i32 = 64;
-/** Offers for a worker, after which they are to be sent. */
-export const SHARE_OFFERS: i32 = 16384;
-/** Bytes of the window through which messages come and go. */
+/** States that a worker may find in a round: a block has so many states that it cannot find more. */
+export const SHARE_FOUND: i32 = 131072;
+/** Bytes of the window through which parts come in. */
 export const SHARE_WINDOW: i32 = 4194304;

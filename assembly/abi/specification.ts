@@ -48,16 +48,11 @@ export const BROKEN_COUNT: i32 = 3; //    shares counted that are not mapped, or
 export const BROKEN_KIND: i32 = 4; //     a mapping that guests of that kind cannot have, or of an absent guest
 export const BROKEN_SECRECY: i32 = 5; //  a page with a guest's secret that others may read
 
-/** A state handed to the worker that owns it: u64 pages | u64 slots | u32 parent | u32 unused. */
-export const CANDIDATE_SIZE: i32 = 24;
-export const CANDIDATE_PARENT: i32 = 16;
-/** A parent is a worker's number above, and the index among that worker's states below. */
-export const PARENT_WORKER_SHIFT: i32 = 28;
+/** Workers of one search. */
 export const MAX_WORKERS: i32 = 16;
-/** States for one other worker that are gathered before they are handed over. */
-export const OUTBOX_CANDIDATES: i32 = 16384;
 
 /** How a round of expansion ended. */
-export const EXPAND_PAUSED: i32 = 0; //   a batch for another worker is full, or the round's states are done
-export const EXPAND_FINISHED: i32 = 1; // all states of this depth are expanded
+export const EXPAND_PAUSED: i32 = 0; //   the round's states are done
+export const EXPAND_FINISHED: i32 = 1; // all states of this depth are taken, and this worker has expanded its own
 export const EXPAND_LIMIT: i32 = 2; //    no room for more states
+export const EXPAND_GROW: i32 = 3; //     the table is to be made larger first

@@ -75,7 +75,7 @@ export function ownerOf(index: u32): u32 {
   return load<u32>(pageAt(index), DOMAIN_PAGE_OWNER);
 }
 
-/** Whether it is a host's struct kvm. */
+/** Whether it is a struct of the host's of which EL2 reads a word later. */
 export function isHostKvm(index: u32): bool {
   return (load<u32>(pageAt(index), DOMAIN_PAGE_FLAGS) & DOMAIN_KVM) != 0;
 }

@@ -7,7 +7,7 @@ import { domainWindow } from "./domain";
 import { findings, reserveFindings } from "./findings";
 import { journalReserve } from "./journal";
 import { reservePacking } from "./packed-state";
-import { discovered, handedOver, isShareFull, reserveShare } from "./partition";
+import { isShareFull, reserveShare } from "./partition";
 import { answersCompared, statesCompared } from "./refinement";
 import { reserveReads } from "./reads";
 import { deepest, expanded, reserveSearch, transitions, tried } from "./search";
@@ -20,12 +20,41 @@ export { domainWindow } from "./domain";
 export { findingAt } from "./findings";
 export { journalForget, journalLength, journalOverflowed, journalReserve, mark, undoTo } from "./journal";
 export { copyNoted, fillNoted, noteStore } from "./journal";
-export { beginDepth, beginShare, forgetOffers, handOver, offersFor, outbox, partsFor, partsSentTo } from "./partition";
-export { shareWindow, statesAhead, takeBack, takeOffers, takeOver, takeParts } from "./partition";
+export { beginRound, brokenStates, brokenStatesCount, endRound, foundBy, partsSent, partsToSend } from "./partition";
+export { receiveFound, shareWindow, takeBroken, takeParts } from "./partition";
+export { mmLevel, mmMode, mmOutput } from "./mm-translations";
 export { noteLoad } from "./reads";
-export { runSearch, runShare, startSearch } from "./search";
+export { runSearch, runShare, startSearch, startShare, takeRound } from "./search";
+export { countWord } from "./gunyah-state";
+export { reachOf } from "./gunyah-reach";
+export { keepDead } from "./left-out";
+export {
+  lockHeld,
+  lockLeft,
+  lockPairCount,
+  lockTaken,
+  monitorAnswer,
+  pendingRequest,
+  realmEntry,
+  realmEntryLevel,
+  realmStateAt,
+} from "../systems/cca/queries";
+export { ffaBufferPages } from "../batch/ffa";
+export { setFalseAnswer } from "../systems/ffa/false-answer";
 export { freeFragments } from "../systems/ffa/transaction";
-export { lastReason, performSteps, readWord, reserveSteps, startAny, visitAny, writeWord } from "./any-system";
+export {
+  agreedVersion,
+  lastReason,
+  performSteps,
+  readWord,
+  reserveSteps,
+  startAny,
+  visitAny,
+  writeWord,
+} from "./any-system";
+export { hostWindow } from "./host/hypercalls";
+export { brokenByHostStep, brokenInHost, hostBreachAt } from "./host/rules";
+export { makeHost, serve } from "./host/user-calls";
 export { brokenTranslation, translationAddress } from "./translation";
 export { areWordsFull, reserveWords, wordBytes, wordStates } from "./words";
 export { operationTo, parentOf, stateBytes } from "./visited";
@@ -51,8 +80,8 @@ export function reserveExploration(
 ): bool {
   const windows = domainWindow() != 0 && wayWindow() != 0 && reserveFindings() && reservePacking() && reserveSearch();
   if (!reserveReads() || !reserveDecisions()) return false;
-  const tables = windows && journalReserve(entries) && reserveParts(partBytes) && reserveStates(count, parts);
-  return tables && reserveShare(worker, workers, count);
+  const tables = windows && journalReserve(entries) && reserveParts(partBytes);
+  return tables && reserveStates(count, parts) && reserveShare(worker, workers);
 }
 
 export function stateCount(): u32 {
@@ -86,14 +115,6 @@ export function statesComparedCount(): u64 {
 
 export function findingCount(): u32 {
   return findings;
-}
-
-export function discoveredCount(): u32 {
-  return discovered;
-}
-
-export function handedOverCount(): u32 {
-  return handedOver;
 }
 
 export function shareIsFull(): bool {

@@ -11,3 +11,4 @@ export {
   startTurns,
   take,
 } from "./interleaving";
+export { runSchedule, takenParts } from "./schedule";

@@ -36,6 +36,7 @@ import { isValid } from "../arch/descriptor";
 import { pfnToPa } from "../arch/geometry";
 import { isPkvm } from "../batch/machine";
 import { reserve } from "../memory/heap";
+import { startRecording } from "../memory/journal";
 import { limitReached, panicked } from "../memory/verdict";
 import { getLeaf, leaf } from "../pagetable/walk";
 import { hostTable } from "../systems/pkvm/machine";
@@ -69,19 +70,9 @@ import {
   isStepRight,
   judge,
 } from "./rules";
+import { beginAtFirst, depth, goTo } from "./position";
 import { isPossible } from "./possible";
-import {
-  forgetStates,
-  isBroken,
-  isNew,
-  isState,
-  NO_STATE,
-  operationTo,
-  parentOf,
-  setBroken,
-  states,
-  visit,
-} from "./visited";
+import { forgetStates, isBroken, isNew, isState, NO_STATE, setBroken, states, visit } from "./visited";
 
 /** The rules that make sense where CPUs interleave; the specification machine knows of no operation that is half-way. */
 const ASKED: u32 =
@@ -93,8 +84,7 @@ const ASKED: u32 =
   (1 << FINDING_FREED) |
   (1 << FINDING_LEAK);
 
-const MAX_DEPTH: u32 = 32768;
-const ROW_BYTES: usize = 256;
+export const ROW_BYTES: usize = 256;
 /** The step that led to the first state. */
 const NOTHING: u32 = 0x7fff;
 
@@ -106,12 +96,8 @@ const MAX_VMS: u32 = 12;
 /** Between, and two CPUs. */
 const MORE_PARTS: u32 = 3;
 
-// The way from the first state to where the machine is: u32 state | u32 mark before the step that led to it.
-let path: usize = 0;
-let depth: u32 = 0;
-// The way to the next state, from its end.
-let way: usize = 0;
-let row: usize = 0;
+/** The whole state as it was packed last. */
+export let row: usize = 0;
 // u8 per operation: whether the CPU can begin it.
 let possible: usize = 0;
 
@@ -139,6 +125,8 @@ export function interleavedDeepest(): u32 {
 /** Begins at the state in which the machine is, with both CPUs idle. SEARCH_*. */
 export function startInterleaving(invariants: u64, rules: u32): i32 {
   if (!isPkvm || maxVms > MAX_VMS || !readDomain() || loadedVcpu() != null) return SEARCH_DOMAIN;
+  // The batch that set up the machine may have recorded: its calls come by another function, which saved locals would tell.
+  startRecording(false);
   forgetFindings();
   forgetParts();
   forgetStates();
@@ -147,7 +135,7 @@ export function startInterleaving(invariants: u64, rules: u32): i32 {
   if (((partsOfState() + MORE_PARTS) as usize) << 1 > ROW_BYTES) return SEARCH_DOMAIN;
   if (!reserveRoom()) return SEARCH_STATES_FULL;
   chooseRules(invariants, rules & ASKED);
-  depth = 0;
+  beginAtFirst();
   expanded = 0;
   tried = 0;
   transitions = 0;
@@ -167,11 +155,9 @@ export function startTurns(): bool {
 }
 
 function reserveRoom(): bool {
-  path = reserve((MAX_DEPTH as usize) << 3);
-  way = reserve((MAX_DEPTH as usize) << 2);
   row = reserve(ROW_BYTES);
   possible = reserve(DOMAIN_MAX_OPERATIONS);
-  return reserveAnswer() && reserveCpus() && path != 0 && way != 0 && row != 0 && possible != 0;
+  return reserveAnswer() && reserveCpus() && row != 0 && possible != 0;
 }
 
 /** Tries all steps in `count` more states, or up to the first finding. SEARCH_*. */
@@ -185,7 +171,7 @@ export function runInterleaving(count: u32, untilFinding: bool): i32 {
 
 function expand(state: u32, untilFinding: bool): i32 {
   if (isBroken(state)) return SEARCH_MORE;
-  const found = goTo(state);
+  const found = goTo(state, repeatStep);
   if (found != SEARCH_MORE) return found;
   beforeSteps();
   for (let cpu: u32 = 0; cpu < CPUS; cpu++) {
@@ -263,7 +249,7 @@ export function take(cpu: u32, index: u32): i32 {
 }
 
 /** Writes the whole state's row. False if there is no room for another part. */
-function packAll(): bool {
+export function packAll(): bool {
   if (!packState(row)) return false;
   const to = row + ((partsOfState() as usize) << 1);
   beginPart();
@@ -309,33 +295,6 @@ function sortPair(at: usize): void {
   store<u16>(at, one, 2);
 }
 
-/** Brings the machine to a state that was visited. */
-function goTo(state: u32): i32 {
-  let length: u32 = 0;
-  for (let at = state; at != 0; at = parentOf(at)) {
-    if (length == MAX_DEPTH) return SEARCH_STATES_FULL;
-    store<u32>(way + ((length++ as usize) << 2), at);
-  }
-  let common: u32 = 0;
-  while (common < depth && common < length && stateOnPath(common) == stateOnWay(length - 1 - common)) common++;
-  if (common < depth && undoTo(load<u32>(path + ((common as usize) << 3), 4) as i32) != 0) return SEARCH_JOURNAL_FULL;
-  for (depth = common; depth < length; depth++) {
-    const point = mark();
-    if (point < 0) return SEARCH_JOURNAL_FULL;
-    const next = stateOnWay(length - 1 - depth);
-    store<u32>(path + ((depth as usize) << 3), next);
-    store<u32>(path + ((depth as usize) << 3), point, 4);
-    const step = operationTo(next);
-    take((step & STEP_CPU) != 0 ? 1 : 0, step & STEP_OPERATION);
-    if (journalOverflowed()) return SEARCH_JOURNAL_FULL;
-  }
-  return SEARCH_MORE;
-}
-
-function stateOnPath(index: u32): u32 {
-  return load<u32>(path + ((index as usize) << 3));
-}
-
-function stateOnWay(index: u32): u32 {
-  return load<u32>(way + ((index as usize) << 2));
+function repeatStep(step: u32): void {
+  take((step & STEP_CPU) != 0 ? 1 : 0, step & STEP_OPERATION);
 }

@@ -1,14 +1,18 @@
 // What of a machine's memory says nothing of its future, for packing by words: caches, and what is dead between two calls.
 // Partition managers keep dead bytes in messages, buffers and free slots; what lives in their records is told in their place.
 
-import { KIND_FFA } from "../abi/config";
+import { KIND_CCA, KIND_FFA } from "../abi/config";
 import { TLB_OFF } from "../abi/tlb";
 import { pageShift, pageSize } from "../arch/geometry";
 import { TLB_BYTES, tlbAddress, tlbMode } from "../arch/tlb";
-import { hasSecureWorld, isGunyah, kind } from "../batch/machine";
+import { hasSecureWorld, isGunyah, isLoneTable, kind } from "../batch/machine";
 import { ensureFrame, frameOf } from "../memory/dram";
 import { pageOf } from "../memory/regions";
 import { cache, mask } from "../pagetable/walk-cache";
+import { lockOrderAddress, lockOrderBytes } from "../systems/cca/lock-order";
+import { registersAddress } from "../systems/cca/machine";
+import { answerAddress, answerBytes } from "../systems/cca/refusal";
+import { STAGE2_BYTES } from "../pagetable/stage2-table";
 import { ENDPOINT_BYTES, Endpoint, endpointAt, endpointCount } from "../systems/ffa/endpoint";
 import { messageBuffer, MESSAGE_BYTES } from "../systems/ffa/machine";
 import {
@@ -28,8 +32,18 @@ import {
 } from "../systems/ffa/transaction";
 import { mailbox } from "../systems/pkvm/ffa-mailbox";
 import { descriptor, DESCRIPTOR_BYTES } from "../systems/pkvm/ffa-proxy";
+import { tellGunyah } from "./gunyah-state";
+import { hasMmTables, tellMmTables } from "./mm-state";
 import { tellStale } from "./translation";
-import { addExtra, clearExtra, leaveOut } from "./words";
+import { addExtra, clearExtra, leaveOut, tellAll } from "./words";
+
+/** Of Gunyah: what is dead counts too. */
+let isDeadKept: bool = false;
+
+/** Whether every word of a Gunyah machine is state, also those that no call reads again. Before the first state. */
+export function keepDead(keep: bool): void {
+  isDeadKept = keep;
+}
 
 function hasManagers(): bool {
   return kind == KIND_FFA || hasSecureWorld;
@@ -49,8 +63,11 @@ export function fillBuffers(): void {
 
 /** Before the first state, in which no transaction is. `keepMailboxes`: what stands in RX is part of the state. */
 export function leaveOutDead(keepMailboxes: bool): void {
+  if (isLoneTable && hasMmTables()) tellAll();
   if (tlbMode != TLB_OFF) leaveOut(tlbAddress(), TLB_BYTES);
   if (!isGunyah) leaveOut(cache, ((mask as usize) + 1) << 4);
+  else if (!isDeadKept) tellAll();
+  if (kind == KIND_CCA) leaveOutCalls();
   if (!hasManagers()) return;
   leaveOut(messageBuffer, MESSAGE_BYTES);
   for (let i = 0; i < endpointCount(); i++) leaveOutEndpoint(endpointAt(i), keepMailboxes);
@@ -62,6 +79,13 @@ export function leaveOutDead(keepMailboxes: bool): void {
   if (!hasSecureWorld) return;
   leaveOut(descriptor, DESCRIPTOR_BYTES);
   if (mailbox.isMapped) leaveOutFrame(pageOf(mailbox.tx >> pageShift));
+}
+
+// What the last call of the monitor answered and locked, and the registers of the last access.
+function leaveOutCalls(): void {
+  leaveOut(answerAddress(), answerBytes());
+  leaveOut(lockOrderAddress(), lockOrderBytes());
+  leaveOut(registersAddress(), STAGE2_BYTES);
 }
 
 // TX is written anew for each message; how far a buffer is used is a bound for clearing it.
@@ -83,6 +107,8 @@ function leaveOutFrame(page: usize): void {
 export function tellRecords(): void {
   clearExtra();
   tellStale(addExtra);
+  if (isGunyah && !isDeadKept) tellGunyah();
+  if (isLoneTable) tellMmTables(addExtra);
   if (!hasManagers()) return;
   tellManager(hypervisor);
   tellManager(spmc);

@@ -6,7 +6,7 @@
 //   table  the entries that a walk of every guest frame of the domain reads, and so the pages that are its tables
 //   pool   its free table pages, in order
 //   lists  its vCPUs' table pages in order, and the lists that the host has made
-//   EL2    how many pages its own pools have left, and which vCPU is loaded
+//   EL2    how many pages its own pools have left, what its tracing holds, and which vCPU is loaded
 //
 // A row has the pages of their own first, then four parts for each VM slot, then EL2.
 //
@@ -30,6 +30,8 @@ import { hypEntry, hypLeaf, hypRoot } from "../pagetable/hyp-stage1";
 import { childPage, entryOffset, rootFrame, rootIndex, Stage2 } from "../pagetable/stage2-table";
 import { getLeaf, leaf, leafLevel } from "../pagetable/walk";
 import { hostPool, hostTable, hypPool } from "../systems/pkvm/machine";
+import { privatelyMapped } from "../systems/pkvm/private-range";
+import { tellTracing } from "../systems/pkvm/tracing";
 import { findVcpu, loadedVcpu, maxVms, Vcpu, Vm, vmAt, vmSummary } from "../systems/pkvm/vm";
 import { NO_NUMBER, numberOf } from "./components";
 import { domainGfn, domainPfn, frames, isHostKvm, ownerOf, ownPages, pages, tracer } from "./domain";
@@ -46,6 +48,8 @@ const LISTS: u32 = 5;
 /** Parts of a VM: of the kinds VM to LISTS. */
 const VM_PARTS: u32 = 4;
 
+/** Where a word with a frame number has room for an offset within the page. */
+const OFFSET_SHIFT: u64 = 52;
 const SCRATCH_BYTES: usize = 65536;
 /** Ends a list of any length. */
 const END: u64 = u64.MAX_VALUE;
@@ -270,7 +274,7 @@ function addLists(vcpu: Vcpu | null): void {
   add(END);
   let node = vcpu.hostList;
   for (let i: u32 = 0; i < vcpu.hostListLength; i++) {
-    add(load<u64>(node));
+    add(load<u64>(node) | ((load<u32>(node, 12) as u64) << OFFSET_SHIFT));
     node = load<u32>(node, 8) as usize;
   }
   add(END);
@@ -280,6 +284,8 @@ function addEl2(): void {
   add(hostPool.free as u64);
   add(hypPool.free as u64);
   tellStale(add);
+  tellTracing(add);
+  if (privatelyMapped() != 0) add(privatelyMapped());
   const loaded = loadedVcpu();
   add(loaded != null ? ((loaded.vm.handle as u64) << 32) | (loaded.index as u64) : END);
 }

@@ -1,19 +1,19 @@
-// A search shared out among workers that have no memory in common. Every state has one owner, by its hash, who alone can say
-// whether it is new. Whoever discovered a state goes on from it, owner or not, because its machine is one step away: what is
-// another's is offered to that one, and comes back if nobody was there before. So each worker has a tree of its own, whose
-// states are one undo and one operation apart, and only rows travel.
+// A search shared out among workers that have no memory in common. All have all states, under the same numbers; what is shared
+// out is the work, round by round:
 //
-// Numbers of parts are each worker's own. Hashes are made of the parts' words, so that all agree on the owner; and before a
-// worker sends rows it sends the parts that are new since it last did, from which the other makes a table of its own numbers.
+//   look     at the states that are new since the last round: whether a rule is broken in them
+//   expand   a block of states that were looked at before, next in the queue
+//   found    what the others do not know yet is sent to all; each takes in the states that any worker found, in the order in
+//            which one worker alone would have found them
 //
-// What workers send each other are states as they are kept (visited.ts), in the sender's numbers:
+// So numbers, ways and findings are those of one worker. Where operations are known by decision trees (decisions.ts), each worker has
+// operations and pieces of its own, in all states, and so makes their trees alone. Where each is carried out in each state, each
+// worker has its part of the block's states, next to each other, so that its machine goes short ways.
 //
-//   offers    rows, parents, operations in the sender's tree; the owner sends back those that were new
-//   hand-over a tree: u32 parent is place in this list + 1 (0 = the first state of the search) | role << 30
-//
-// A role says what a state in this worker's tree is for.
+// Numbers of parts are each worker's own: before a worker sends rows it sends the parts that are new since it last did, from
+// which the others make a table of their own numbers. Rows are sent as they are kept (visited.ts), in the sender's numbers.
 
-import { DOMAIN_MAX_OPERATIONS, MAX_SHARES, SHARE_OFFERS, SHARE_WINDOW } from "../abi/explore";
+import { DOMAIN_MAX_OPERATIONS, MAX_SHARES, SHARE_FOUND, SHARE_WINDOW } from "../abi/explore";
 import { reserve } from "../memory/heap";
 import {
   endOfParts,
@@ -30,14 +30,12 @@ import {
 } from "./components";
 import { kindAt, partsOfState } from "./packed-state";
 import {
-  append,
-  isBroken,
+  hashOfRow,
   isNew,
+  isSame,
   isVisited,
   NO_STATE,
-  operationTo,
-  parentOf,
-  rowOf,
+  setBroken,
   stateBytes,
   states,
   visit,
@@ -46,230 +44,267 @@ import {
   writtenParent,
 } from "./visited";
 
-/** To be expanded here. Whether it is sound was asked when it was found. */
-const OURS: u32 = 0;
-/** To be expanded here; whether it is sound is not known yet. */
-const UNCHECKED: u32 = 1;
-/** Known, and another's to expand; or nothing but a part of a way. */
-const THEIRS: u32 = 2;
+/** Bit of a row's operation: it was carried out, not known. */
+export const CARRIED_OUT: u32 = 0x4000;
 
-const ROLE_SHIFT: u32 = 30;
-const PLACE: u32 = 0x3fff_ffff;
 /** Numbers that a worker can give. */
 const NUMBERS_OF_KIND: u32 = MAX_NUMBER + 1;
 const NUMBERS: usize = (NUMBERS_OF_KIND as usize) * KINDS;
 const ROW_BYTES: usize = 256;
+/** Room for what is found in a round: that of one state's operations besides. */
+const FOUND_ROWS: u32 = (SHARE_FOUND + DOMAIN_MAX_OPERATIONS) as u32;
+/** In `foundIndex`: number of a row + 1, below the round. Twice as many slots as there can be rows. */
+const NUMBER_BITS: u32 = 20;
+const FOUND_SLOTS: u32 = (SHARE_FOUND << 1) as u32;
+const LAST_ROUND: u32 = 0xfff;
+/** In `finders`: besides the worker, that its operation was carried out. */
+const BY_MACHINE: u32 = 0x80;
 
 let worker: u32 = 0;
 let workers: u32 = 1;
 /** False: a search of one's own, and nothing here is asked again. */
 export let isShared: bool = false;
+/** Whether operations are shared out, and not states. */
+let isByOperation: bool = false;
 
-let roles: usize = 0; // u8 per state
-let places: usize = 0; // u32 per state: `serial` when it was last written into a hand-over
-let serial: u32 = 0;
+/** States in a block. */
+let blockSize: u32 = 0;
+/** The block; where this worker is in it, and where its part ends. */
+let blockEnd: u32 = 0;
+let next: u32 = 0;
+let partEnd: u32 = 0;
+/** New states; where this worker is in them. States below `firstNew` were looked at by all. */
+let firstNew: u32 = 0;
+let unlooked: u32 = 0;
+let endOfNew: u32 = 0;
 
-let hashes: usize = 0; // u64 per number and kind: the hash of the part's words
-let hashed: usize = 0; // parts up to here have one
+let finders: usize = 0; // u8 per new state: the worker who found it | BY_MACHINE
+let broken: usize = 0; // u32 per state in which this worker found a rule broken, of this round
+let brokenCount: u32 = 0;
+
 let kinds: usize = 0; // u32 per position of a row: kind, times the numbers of a kind
-let row: usize = 0;
-/** Who owns the row that was last asked about. */
-let owner: u32 = 0;
-
-// Per peer.
+let sent: usize = 0; // parts up to here were sent
+// Per worker.
 let translations: usize = 0; // u16 per number and kind
-let sent: usize = 0; // u32: parts up to here were sent
-let offered: usize = 0; // u32: offers in the outbox
-let outboxes: usize = 0;
-let outboxBytes: usize = 0;
-/** What is read from, or written for, other workers. */
+let found: usize = 0; // what it found in this round
+let foundBytes: usize = 0;
+let counts: usize = 0; // u32: how many that are
+let cursors: usize = 0; // u32: how many of them were taken in
+let foundIndex: usize = 0; // u32 per slot: round << NUMBER_BITS | number + 1; of another round: none. Open addressing
+let foundCount: u32 = 0;
+let round: u32 = 0;
+/** Where parts and numbers of broken states that others sent are put, SHARE_WINDOW bytes. */
 let window: usize = 0;
 
-/** States to be expanded here: of the depth that is next, and how many that are. */
-let from: u32 = 0;
-let until: u32 = 0;
-let ahead: u32 = 0;
-/** States that this worker discovered first. */
-export let discovered: u32 = 0;
 /** There was no room for a state or a part that another worker sent. */
 export let isShareFull: bool = false;
 
-/**
- * Room for the share of worker `me` of `all`, once there is room for `count` states; of 0 workers: nothing is shared. False if
- * linear memory is used up.
- */
-export function reserveShare(me: u32, all: u32, count: u32): bool {
+/** Room for the share of worker `me` of `all`; of 0 workers: nothing is shared. False if linear memory is used up. */
+export function reserveShare(me: u32, all: u32): bool {
   worker = me;
   workers = all;
   isShared = all > 0;
   if (!isShared) return true;
   if (me >= all || all > (MAX_SHARES as u32)) return false;
-  outboxBytes = ((SHARE_OFFERS + DOMAIN_MAX_OPERATIONS) as usize) * (stateBytes() as usize);
-  roles = reserve(count as usize);
-  places = reserve((count as usize) << 2);
-  hashes = reserve(NUMBERS << 3);
+  foundBytes = (FOUND_ROWS as usize) * (stateBytes() as usize);
+  finders = reserve((all as usize) * (FOUND_ROWS as usize));
+  broken = reserve((all as usize) * (FOUND_ROWS as usize) * 4);
   kinds = reserve(ROW_BYTES << 1);
-  row = reserve(ROW_BYTES);
   translations = reserve((all as usize) * (NUMBERS << 1));
-  sent = reserve((all as usize) << 2);
-  offered = reserve((all as usize) << 2);
+  counts = reserve((all as usize) << 2);
+  cursors = reserve((all as usize) << 2);
   window = reserve(SHARE_WINDOW);
-  outboxes = reserve((all as usize) * outboxBytes);
-  return roles != 0 && places != 0 && hashes != 0 && kinds != 0 && row != 0 && translations != 0 && outboxes != 0;
+  found = reserve((all as usize) * foundBytes);
+  foundIndex = reserve((FOUND_SLOTS as usize) << 2);
+  return finders != 0 && broken != 0 && kinds != 0 && translations != 0 && foundIndex != 0;
 }
 
-/** All workers know the first state of the search; the first of them expands it. */
-export function beginShare(): void {
-  hashed = firstPart();
-  for (let peer: u32 = 0; peer < workers; peer++) store<u32>(sent + ((peer as usize) << 2), hashed as u32);
+/** All workers know the first state of the search, and looked at it. */
+export function beginShare(byOperation: bool, operations: u32): void {
+  isByOperation = byOperation;
+  blockSize = max(1, (SHARE_FOUND as u32) / max(1, operations));
   for (let i: u32 = 0; i < partsOfState(); i++) {
     store<u32>(kinds + ((i as usize) << 2), kindAt(i) * NUMBERS_OF_KIND);
   }
-  setRole(0, worker == 0 ? OURS : THEIRS);
-  from = 0;
-  until = 0;
-  ahead = worker == 0 ? 1 : 0;
-  discovered = ahead;
+  sent = firstPart();
+  blockEnd = 0;
+  firstNew = states;
+  endOfNew = states;
+  round = 0;
+  isShareFull = false;
 }
 
-function setRole(state: u32, role: u32): void {
-  store<u8>(roles + (state as usize), role as u8);
-}
+// A round
 
-function roleOf(state: u32): u32 {
-  return load<u8>(roles + (state as usize));
-}
-
-export function isUnchecked(state: u32): bool {
-  return isShared && roleOf(state) == UNCHECKED;
-}
-
-// Owners
-
-/** Whether this worker can say if a state is new. */
-export function owns(row: usize): bool {
-  if (!isShared) return true;
-  owner = ownerOf(row);
-  return owner == worker;
-}
-
-function ownerOf(row: usize): u32 {
-  hashNewParts();
-  let value: u64 = 0;
-  for (let i: u32 = 0; i < partsOfState(); i++) {
-    const number = load<u16>(row + ((i as usize) << 1)) as u32;
-    const part = load<u32>(kinds + ((i as usize) << 2)) + number;
-    value = (value ^ load<u64>(hashes + ((part as usize) << 3))) * 0x9e37_79b9_7f4a_7c15;
-    value ^= value >> 32;
-  }
-  return ((value >> 8) as u32) % workers;
-}
-
-function hashNewParts(): void {
-  for (; hashed != endOfParts(); hashed = partBehind(hashed)) {
-    const number = partKind(hashed) * NUMBERS_OF_KIND + partNumber(hashed);
-    store<u64>(hashes + ((number as usize) << 3), hashOfWords(wordsOf(hashed), partWords(hashed)));
+/** Goes on to the next round; with `lookOnly` no block is begun. */
+export function beginRound(lookOnly: bool): void {
+  const from = blockEnd;
+  if (!lookOnly) blockEnd = min(firstNew, from + blockSize);
+  const count: u64 = blockEnd - from;
+  next = isByOperation ? from : ((from + (count * worker) / workers) as u32);
+  partEnd = isByOperation ? blockEnd : ((from + (count * (worker + 1)) / workers) as u32);
+  unlooked = firstNew;
+  endOfNew = states;
+  brokenCount = 0;
+  foundCount = 0;
+  if (round++ == LAST_ROUND) {
+    memory.fill(foundIndex, 0, (FOUND_SLOTS as usize) << 2);
+    round = 1;
   }
 }
 
-function hashOfWords(words: usize, count: u32): u64 {
-  let value: u64 = count as u64;
-  for (let i: u32 = 0; i < count; i++) {
-    value = (value ^ load<u64>(words + ((i as usize) << 3))) * 0xff51_afd7_ed55_8ccd;
-    value ^= value >> 33;
-  }
-  return value;
+/** States whose operations were all tried, once the round is over. */
+export function statesExpanded(): u32 {
+  return blockEnd;
 }
 
-/** A state that this worker owns was new. */
-export function noteDiscovery(): void {
-  discovered++;
-  ahead++;
+/** The next state that is to be looked at, or NO_STATE. */
+export function nextToLookAt(): u32 {
+  return unlooked < endOfNew ? unlooked++ : NO_STATE;
 }
 
-// Offers
-
-/** Keeps a state for the owner that `owns` found: whether it is new comes back later. */
-export function offer(row: usize, parent: u32, operation: u32): void {
-  if (isVisited(row)) return;
-  const count = offersFor(owner);
-  writeState(outbox(owner) + (count as usize) * (stateBytes() as usize), row, parent, operation);
-  store<u32>(offered + ((owner as usize) << 2), count + 1);
+/** The next state of the block that this worker has something to try in, or NO_STATE. */
+export function nextToExpand(): u32 {
+  return next < partEnd ? next++ : NO_STATE;
 }
 
-export function outbox(peer: u32): usize {
-  return outboxes + (peer as usize) * outboxBytes;
+/** Whether this worker tries an operation in the states of its part of the block. */
+export function isOurOperation(index: u32): bool {
+  return !isShared || !isByOperation || index % workers == worker;
 }
 
-export function offersFor(peer: u32): u32 {
-  return load<u32>(offered + ((peer as usize) << 2));
+/** Whether this worker looks at a piece of new states. */
+export function isOurPiece(piece: u32): bool {
+  return !isShared || piece % workers == worker;
 }
 
-export function forgetOffers(peer: u32): void {
-  store<u32>(offered + ((peer as usize) << 2), 0);
+/**
+ * Whether this worker is to look at the whole of a new state: it found it, and by carrying an operation out. It looks later, when
+ * it is known that no other came there first.
+ */
+export function isOursToLookAt(state: u32): bool {
+  return load<u8>(finders + ((state - firstNew) as usize)) == ((worker | BY_MACHINE) as u8);
 }
 
-/** A state could make more offers than there is room for: one per operation. */
-function isOutboxFull(): bool {
-  for (let peer: u32 = 0; peer < workers; peer++) {
-    if (offersFor(peer) >= (SHARE_OFFERS as u32)) return true;
-  }
-  return false;
+/** A rule is broken in a new state. */
+export function noteBroken(state: u32): void {
+  store<u32>(broken + ((brokenCount++ as usize) << 2), state);
 }
 
-/** Where what another worker sent is put, SHARE_WINDOW bytes. */
+export function brokenStates(): usize {
+  return broken;
+}
+
+export function brokenStatesCount(): u32 {
+  return brokenCount;
+}
+
+/** Another worker found a rule broken in `count` states, whose numbers are in the window. */
+export function takeBroken(count: u32): void {
+  for (let i: u32 = 0; i < count; i++) setBroken(load<u32>(window + ((i as usize) << 2)));
+}
+
 export function shareWindow(): usize {
   return window;
 }
 
-/** Of `count` offers in the window, those that are new are put at its start, to be sent back. Returns how many. */
-export function takeOffers(peer: u32, count: u32): u32 {
-  const size = stateBytes() as usize;
-  let kept: usize = window;
-  for (let i: u32 = 0; i < count; i++) {
-    const at = window + (i as usize) * size;
-    translate(peer, at, row);
-    const state = visit(row, 0, 0);
-    if (state == NO_STATE) {
-      isShareFull = true;
-      break;
-    }
-    if (!isNew) continue;
-    setRole(state, THEIRS);
-    memory.copy(kept, at, size);
-    kept += size;
+// What was found
+
+/** A step led to a state: it is kept unless it is known. */
+export function noteFound(parts: usize, parent: u32, operation: u32): void {
+  if (isVisited(parts)) return;
+  let slot = hashOfRow as u32;
+  for (;;) {
+    const entry = load<u32>(foundSlot(slot));
+    if (entry >> NUMBER_BITS != round) break;
+    if (isSame(rowFoundBy(worker, (entry & ((1 << NUMBER_BITS) - 1)) - 1), parts)) return;
+    slot++;
   }
-  return ((kept - window) / size) as u32;
+  writeState(rowFoundBy(worker, foundCount), parts, parent, operation);
+  store<u32>(foundSlot(slot), (round << NUMBER_BITS) | ++foundCount);
 }
 
-/** `count` states in the window were offered by this worker, and new: they are its to expand. */
-export function takeBack(count: u32): void {
-  for (let i: u32 = 0; i < count; i++) {
-    const at = window + (i as usize) * (stateBytes() as usize);
-    const state = visit(at, writtenParent(at), writtenOperation(at));
-    if (state == NO_STATE) {
-      isShareFull = true;
-      return;
-    }
-    setRole(state, UNCHECKED);
-    noteDiscovery();
+function foundSlot(slot: u32): usize {
+  return foundIndex + (((slot & (FOUND_SLOTS - 1)) as usize) << 2);
+}
+
+/** Returns how many states this worker found in the round. */
+export function endRound(): u32 {
+  setFound(worker, foundCount);
+  return foundCount;
+}
+
+/** Where what a worker found in the round is put, in the order of parents and operations. */
+export function foundBy(peer: u32): usize {
+  return found + (peer as usize) * foundBytes;
+}
+
+/** How many rows that are. */
+function setFound(peer: u32, count: u32): void {
+  store<u32>(counts + ((peer as usize) << 2), count);
+}
+
+/** Another worker found `count` states, which are in their place: the rows become such of this worker's numbers. */
+export function receiveFound(peer: u32, count: u32): void {
+  for (let i: u32 = 0; i < count; i++) translate(peer, rowFoundBy(peer, i));
+  setFound(peer, count);
+}
+
+/** Takes in what all found, as one worker would have found it. */
+export function takeFound(): void {
+  firstNew = endOfNew;
+  for (let peer: u32 = 0; peer < workers; peer++) store<u32>(cursors + ((peer as usize) << 2), 0);
+  for (let peer = first(); peer != workers; peer = first()) {
+    const cursor = cursors + ((peer as usize) << 2);
+    const at = rowFoundBy(peer, load<u32>(cursor));
+    store<u32>(cursor, load<u32>(cursor) + 1);
+    if (!takeIn(peer, at)) return;
   }
+}
+
+function rowFoundBy(peer: u32, number: u32): usize {
+  return foundBy(peer) + (number as usize) * (stateBytes() as usize);
+}
+
+/** The worker whose next row comes first; `workers` if there is none. */
+function first(): u32 {
+  let best = workers;
+  let bestKey: u64 = u64.MAX_VALUE;
+  for (let peer: u32 = 0; peer < workers; peer++) {
+    const cursor = load<u32>(cursors + ((peer as usize) << 2));
+    if (cursor == load<u32>(counts + ((peer as usize) << 2))) continue;
+    const at = rowFoundBy(peer, cursor);
+    const key = ((writtenParent(at) as u64) << 16) | ((writtenOperation(at) & ~CARRIED_OUT) as u64);
+    if (key >= bestKey) continue;
+    best = peer;
+    bestKey = key;
+  }
+  return best;
+}
+
+function takeIn(peer: u32, at: usize): bool {
+  const operation = writtenOperation(at);
+  const state = visit(at, writtenParent(at), operation & ~CARRIED_OUT);
+  if (state == NO_STATE) {
+    isShareFull = true;
+    return false;
+  }
+  const how = (operation & CARRIED_OUT) != 0 ? BY_MACHINE : 0;
+  if (isNew) store<u8>(finders + ((state - firstNew) as usize), (peer | how) as u8);
+  return true;
 }
 
 // Parts
 
-/** How many bytes of parts, whole ones and at most `most`, a peer is to be sent: they end at `partsSentTo` from now on. */
-export function partsFor(peer: u32, most: u32): u32 {
-  const at = sent + ((peer as usize) << 2);
-  const start = load<u32>(at) as usize;
-  let end = start;
-  while (end != endOfParts() && partBehind(end) - start <= (most as usize)) end = partBehind(end);
-  store<u32>(at, end as u32);
-  return (end - start) as u32;
+/** How many bytes of parts, whole ones and at most `most`, are to be sent: they end at `partsSent` from now on. */
+export function partsToSend(most: u32): u32 {
+  const start = sent;
+  while (sent != endOfParts() && partBehind(sent) - start <= (most as usize)) sent = partBehind(sent);
+  return (sent - start) as u32;
 }
 
-export function partsSentTo(peer: u32): usize {
-  return load<u32>(sent + ((peer as usize) << 2)) as usize;
+export function partsSent(): usize {
+  return sent;
 }
 
 /** Takes in the parts of another worker that are in the window. */
@@ -288,105 +323,11 @@ function translation(peer: u32, number: u32): usize {
   return translations + ((peer as usize) * NUMBERS + (number as usize)) * 2;
 }
 
-/** A row of another worker's in this one's numbers. */
-function translate(peer: u32, at: usize, to: usize): void {
-  for (let i: u32 = 0; i < partsOfState(); i++) {
-    const number = load<u32>(kinds + ((i as usize) << 2)) + (load<u16>(at + ((i as usize) << 1)) as u32);
-    store<u16>(to + ((i as usize) << 1), load<u16>(translation(peer, number)));
-  }
-}
-
-// Depths. All workers have expanded their states of a depth, and have had back what they offered, before any begins the next.
-
-/** States that this worker found for the next depth, hand-overs counted. */
-export function statesAhead(): u32 {
-  return ahead;
-}
-
-/** Goes on to the next depth. */
-export function beginDepth(): void {
-  from = until;
-  until = states;
-  ahead = 0;
-}
-
-/** The next state to expand; NO_STATE at the end of the depth, or where offers must be sent first (`isDepthDone`). */
-export function nextState(): u32 {
-  if (isOutboxFull()) return NO_STATE;
-  while (from < until) {
-    const state = from++;
-    if (roleOf(state) != THEIRS) return state;
-  }
-  return NO_STATE;
-}
-
-export function isDepthDone(): bool {
-  return from == until;
-}
-
-/**
- * Gives away up to `most` states of the next depth: they, and the ways to them, are written to the window as far as it reaches.
- * Returns how many list entries there are; `handedOver` says how many states.
- */
-export function handOver(most: u32): u32 {
-  const start = serial;
-  const room = (SHARE_WINDOW as u32) / stateBytes();
-  handedOver = 0;
-  for (let state = states; state > until && handedOver < most;) {
-    state--;
-    if (roleOf(state) == THEIRS || isBroken(state)) continue;
-    if (serial - start + missing(state, start) > room) break;
-    write(state, start, UNCHECKED);
-    setRole(state, THEIRS);
-    handedOver++;
-  }
-  ahead -= handedOver;
-  return serial - start;
-}
-
-/** States that the last `handOver` gave away. */
-export let handedOver: u32 = 0;
-
-function isWritten(state: u32, start: u32): bool {
-  return state == 0 || load<u32>(places + ((state as usize) << 2)) > start;
-}
-
-/** Entries that a state and the way to it still need. */
-function missing(state: u32, start: u32): u32 {
-  let count: u32 = 0;
-  for (let at = state; !isWritten(at, start); at = parentOf(at)) count++;
-  return count;
-}
-
-/** Writes a state to the list, and first what leads to it. Returns its place, from 1. */
-function write(state: u32, start: u32, role: u32): u32 {
-  if (state == 0) return 0;
-  const known = load<u32>(places + ((state as usize) << 2));
-  if (known > start) return known - start;
-  const parent = write(parentOf(state), start, THEIRS);
-  const at = window + ((serial - start) as usize) * (stateBytes() as usize);
-  writeState(at, rowOf(state), parent | (role << ROLE_SHIFT), operationTo(state));
-  store<u32>(places + ((state as usize) << 2), ++serial);
-  return serial - start;
-}
-
-/** Takes the hand-over in the window. Returns how many states are to be expanded. */
-export function takeOver(peer: u32, count: u32): u32 {
-  const first = states;
-  let taken: u32 = 0;
+/** Turns a row of another worker's numbers into one of this worker's. */
+function translate(peer: u32, row: usize): void {
+  const count = partsOfState();
   for (let i: u32 = 0; i < count; i++) {
-    const at = window + (i as usize) * (stateBytes() as usize);
-    const place = writtenParent(at) & PLACE;
-    translate(peer, at, row);
-    const state = append(row, place == 0 ? 0 : first + place - 1, writtenOperation(at));
-    if (state == NO_STATE) {
-      isShareFull = true;
-      return taken;
-    }
-    const role = writtenParent(at) >> ROLE_SHIFT;
-    setRole(state, role);
-    if (role != THEIRS) taken++;
+    const at = row + ((i as usize) << 1);
+    store<u16>(at, load<u16>(translation(peer, load<u32>(kinds + ((i as usize) << 2)) + (load<u16>(at) as u32))));
   }
-  ahead += taken;
-  return taken;
 }

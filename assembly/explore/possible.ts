@@ -2,6 +2,7 @@
 // reclaims before it ends a VM unless the domain says otherwise: else pages have no owner any more (T7 of reference 5.7).
 
 import { EXPLORE_ACCESS } from "../abi/explore";
+import { HOST_MEMCACHE_PUSH_AT } from "../abi/el2-calls";
 import { MAPPING_RECORD_LOST } from "../abi/mutations";
 import {
   FINALIZE_TEARDOWN_VM,
@@ -33,6 +34,7 @@ export function isPossible(record: usize): bool {
       return hasRoom(vm != null ? findVcpu(vm, vcpuField(record)) : null);
     }
     case HOST_MEMCACHE_PUSH_LOADED:
+    case HOST_MEMCACHE_PUSH_AT:
       return hasRoom(loadedVcpu());
     default:
       return true;

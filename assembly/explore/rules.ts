@@ -9,6 +9,7 @@ import {
   FINDING_INVARIANT,
   FINDING_LEAK,
   FINDING_PANIC,
+  FINDING_POINTER,
   FINDING_PROGRESS,
   FINDING_REFINEMENT,
   FINDING_REFUSAL,
@@ -20,12 +21,14 @@ import {
 import { HCALL_DONATE_GUEST, HCALL_SHARE_GUEST, REFILL_MEMCACHE } from "../abi/operations";
 import { handle, operation } from "../batch/operation-record";
 import { panicked } from "../memory/verdict";
+import { forgetStray, isStray, strayAt } from "../systems/pkvm/host-pointer";
 import { checkInvariants, violationSubject } from "../systems/pkvm/invariants";
 import { isOneLeaf, isStuck, stuckAt } from "./accesses";
 import { brokenAt, isFreedClean, isIntegrityKept, isSecrecyKept, noteContents, reader } from "./contents";
 import { operationAt } from "./domain";
 import { addFinding } from "./findings";
 import { isPieceRight } from "./pieces";
+import { isPoisonKept, notePoison, unpoisonedAt } from "./poison";
 import { isEverythingBack, leak, leakedAt, prepareLeaks } from "./leaks";
 import { disagreement, disagreesAt, isRefined, noteAbstractState, prepareRefinement, specify } from "./refinement";
 import { brokenTranslation, translationSubject, watchTranslation } from "./translation";
@@ -36,7 +39,11 @@ const OF_PIECES: u32 =
   (1 << FINDING_INVARIANT) |
   (1 << FINDING_REFUSAL) |
   (1 << FINDING_SECRECY) |
-  (1 << FINDING_INTEGRITY);
+  (1 << FINDING_INTEGRITY) |
+  (1 << FINDING_POINTER);
+
+/** The invariant that compares two states: poison.ts. */
+const POISON_STAYS: i32 = 21;
 
 let rules: u32 = 0;
 let invariants: u64 = 0;
@@ -64,6 +71,10 @@ function isAsked(kind: i32): bool {
   return ((rules >> kind) & 1) != 0;
 }
 
+function isPoisonAsked(): bool {
+  return isAsked(FINDING_INVARIANT) && ((invariants >> POISON_STAYS) & 1) != 0;
+}
+
 // Always false, for what found something to pass on.
 function report(kind: i32, code: i32, subject: u64): bool {
   addFinding(kind, code, state, index, subject, depth);
@@ -73,6 +84,7 @@ function report(kind: i32, code: i32, subject: u64): bool {
 /** Before operations are tried in a state, in which the machine is. */
 export function beforeSteps(): void {
   noteContents();
+  if (isPoisonAsked()) notePoison();
   if (isAsked(FINDING_REFINEMENT)) noteAbstractState();
 }
 
@@ -81,6 +93,7 @@ export function judge(from: u32, tried: u32, steps: u32): void {
   state = from;
   index = tried;
   depth = steps;
+  forgetStray();
   if (isAsked(FINDING_REFINEMENT) && steps != 0) specify(operationAt(tried));
 }
 
@@ -92,6 +105,7 @@ export function isPanicAllowed(): bool {
 /** Asked of every answer, whether anything changed or not. False: a finding. */
 export function isAnswerRight(ret: i32, hasChanged: bool): bool {
   const record = operationAt(index);
+  if (isAsked(FINDING_POINTER) && isStray) return report(FINDING_POINTER, 0, strayAt);
   if (isAsked(FINDING_PROGRESS) && operation(record) == EXPLORE_ACCESS && isStuck) {
     return report(FINDING_PROGRESS, 0, stuckAt);
   }
@@ -110,6 +124,7 @@ export function isStepRight(ret: i32): bool {
   const record = operationAt(index & STEP_OPERATION);
   if (isAsked(FINDING_REFUSAL) && ret < 0 && !keepsSomething(operation(record)))
     return report(FINDING_REFUSAL, -ret, 0);
+  if (isPoisonAsked() && !isPoisonKept()) return report(FINDING_INVARIANT, POISON_STAYS, unpoisonedAt);
   if (isAsked(FINDING_INTEGRITY) && !isIntegrityKept(writer(record))) return report(FINDING_INTEGRITY, 0, brokenAt);
   if (isAsked(FINDING_FREED) && !isFreedClean()) return report(FINDING_FREED, FREED_SECRET, brokenAt);
   return true;
@@ -132,6 +147,7 @@ export function isPieceKept(piece: u32): bool {
 /** Asked of a step that is a part of an operation: what holds whenever locks are free. */
 export function isPartRight(): bool {
   const record = operationAt(index & STEP_OPERATION);
+  if (isPoisonAsked() && !isPoisonKept()) return report(FINDING_INVARIANT, POISON_STAYS, unpoisonedAt);
   if (isAsked(FINDING_INTEGRITY) && !isIntegrityKept(writer(record))) return report(FINDING_INTEGRITY, 0, brokenAt);
   if (isAsked(FINDING_FREED) && !isFreedClean()) return report(FINDING_FREED, FREED_SECRET, brokenAt);
   return true;

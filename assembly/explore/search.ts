@@ -40,8 +40,22 @@ import { operationAt, operations, readDomain } from "./domain";
 import { forgetFindings } from "./findings";
 import { journalForget, journalLength, journalOverflowed, mark, undoTo } from "./journal";
 import { packState, partsOfState, placeOfTable, placeOfVm, preparePacking } from "./packed-state";
-import { isDepthDone, isUnchecked, nextState, noteDiscovery, offer, owns } from "./partition";
+import {
+  beginShare,
+  CARRIED_OUT,
+  isOurOperation,
+  isOurPiece,
+  isOursToLookAt,
+  isShared,
+  nextToExpand,
+  nextToLookAt,
+  noteBroken,
+  noteFound,
+  statesExpanded,
+  takeFound,
+} from "./partition";
 import { pieceCount } from "./pieces";
+import { beginAtFirst, depth, goTo, reservePosition } from "./position";
 import { isPossible } from "./possible";
 import { depend, unwatch, watch } from "./reads";
 import {
@@ -71,22 +85,19 @@ import {
 } from "./visited";
 import { mapWords } from "./word-parts";
 
-const MAX_DEPTH: u32 = 32768;
 const ROW_BYTES: usize = 256;
 /** The operation that led to the first state. */
 const NOTHING: u32 = 0x7fff;
 /** Of what is known (decisions.ts), behind the operations: pieces. */
 const FIRST_PIECE: u32 = DOMAIN_MAX_OPERATIONS;
 
-// The way from the first state to where the machine is: u32 state | u32 mark before the operation that led to it.
-let path: usize = 0;
-let depth: u32 = 0;
-// The way to the next state, from its end.
-let way: usize = 0;
 let row: usize = 0;
 let answer: usize = 0;
-/** Whether the machine is at the state that is being expanded. */
-let isThere: bool = false;
+// u16 each: the operations that this search tries; of a share, its part of them.
+let ours: usize = 0;
+let ourCount: u32 = 0;
+/** The state that the machine was last brought to. */
+let here: u32 = NO_STATE;
 /** Whether what is known of operations is used: unless every operation is to be carried out in every state. */
 let isRemembering: bool = true;
 /** Whether it is known which parts the machine's words belong to, as it stands. */
@@ -99,13 +110,14 @@ export let tried: u64 = 0;
 export let transitions: u64 = 0;
 /** Operations on the longest of the shortest ways. */
 export let deepest: u32 = 0;
+/** The first of the states that are so far away. */
+let firstDeepest: u32 = 0;
 
 export function reserveSearch(): bool {
-  path = reserve((MAX_DEPTH as usize) << 3);
-  way = reserve((MAX_DEPTH as usize) << 2);
   row = reserve(ROW_BYTES);
   answer = reserve(RESULT_SIZE);
-  return path != 0 && way != 0 && row != 0 && answer != 0;
+  ours = reserve(DOMAIN_MAX_OPERATIONS << 1);
+  return reservePosition() && row != 0 && answer != 0 && ours != 0;
 }
 
 /**
@@ -126,11 +138,14 @@ export function startSearch(invariants: u64, rules: u32, everywhere: bool): i32 
   if (!chooseRules(invariants, rules)) return SEARCH_LIMIT;
   isRemembering = !everywhere && areRulesOfPieces() && mapWords();
   forgetDecisions();
-  depth = 0;
+  beginAtFirst();
+  here = NO_STATE;
   expanded = 0;
   tried = 0;
   transitions = 0;
   deepest = 0;
+  firstDeepest = 0;
+  chooseOperations();
   giveAway();
   if (mark() < 0) return SEARCH_JOURNAL_FULL;
   if (!packState(row)) return SEARCH_PARTS_FULL;
@@ -151,27 +166,47 @@ export function runSearch(count: u32, untilFinding: bool): i32 {
   return expanded < states ? SEARCH_MORE : SEARCH_EXHAUSTED;
 }
 
-/** The same for states of one depth that are this worker's share. SEARCH_EXHAUSTED: there are no more of them. */
+/** Begins a share (partition.ts), behind `startSearch`. */
+export function startShare(): void {
+  beginShare(isRemembering, operations);
+  chooseOperations();
+}
+
+function chooseOperations(): void {
+  ourCount = 0;
+  for (let index: u32 = 0; index < operations; index++) {
+    if (isOurOperation(index)) store<u16>(ours + ((ourCount++ as usize) << 1), index as u16);
+  }
+}
+
+/** Does this worker's part of a round for up to `count` states. SEARCH_*: SEARCH_EXHAUSTED when it is done. */
 export function runShare(count: u32): i32 {
   for (let i: u32 = 0; i < count; i++) {
-    const state = nextState();
-    if (state == NO_STATE) break;
-    expanded++;
-    const status = expand(state, false);
-    if (status != SEARCH_MORE) return status;
+    let state = nextToLookAt();
+    let status = SEARCH_EXHAUSTED;
+    if (state != NO_STATE) {
+      status = lookInTurn(state);
+    } else {
+      state = nextToExpand();
+      if (state != NO_STATE) status = expand(state, false);
+    }
+    if (status != SEARCH_MORE && status != SEARCH_FOUND) return status;
   }
-  return isDepthDone() ? SEARCH_EXHAUSTED : SEARCH_MORE;
+  return SEARCH_MORE;
+}
+
+/** Goes on with what all workers found in a round. */
+export function takeRound(): void {
+  const known = states;
+  takeFound();
+  expanded = statesExpanded();
+  for (let state = known; state < states; state++) noteDepth(state);
 }
 
 function expand(state: u32, untilFinding: bool): i32 {
   if (isBroken(state)) return SEARCH_MORE;
-  isThere = false;
-  if (isUnchecked(state) && !(isRemembering && isKnownRight(rowOf(state)))) {
-    const there = beAt(state);
-    if (there != SEARCH_MORE) return there;
-    if (!isArrivalRight(state)) return untilFinding ? SEARCH_FOUND : SEARCH_MORE;
-  }
-  for (let index: u32 = 0; index < operations; index++) {
+  for (let i: u32 = 0; i < ourCount; i++) {
+    const index: u32 = load<u16>(ours + ((i as usize) << 1));
     const outcome = isRemembering ? outcomeOf(index, rowOf(state)) : UNKNOWN;
     const status = outcome == UNKNOWN ? carryOut(state, index) : repeat(state, index, outcome);
     if (status != SEARCH_MORE && (status != SEARCH_FOUND || untilFinding)) return status;
@@ -187,16 +222,24 @@ function repeat(state: u32, index: u32, outcome: u32): i32 {
   transitions++;
   memory.copy(row, rowOf(state), (partsOfState() as usize) << 1);
   applyChanges(outcome, row);
-  if (!owns(row)) {
-    offer(row, state, index);
+  if (isShared) {
+    noteFound(row, state, index);
     return SEARCH_MORE;
   }
   const next = visit(row, state, index);
   if (next == NO_STATE) return SEARCH_STATES_FULL;
   if (!isNew) return SEARCH_MORE;
-  noteDiscovery();
-  deepest = max(deepest, stepsTo(next));
+  noteDepth(next);
   return isKnownRight(row) ? SEARCH_MORE : lookAt(next);
+}
+
+/** A new state of the last round: what this worker has to look at in it. */
+function lookInTurn(next: u32): i32 {
+  const isWhole = isOursToLookAt(next);
+  if (!isWhole && (!isRemembering || isKnownRight(rowOf(next)))) return SEARCH_MORE;
+  const status = lookAt(next);
+  if (status == SEARCH_FOUND) noteBroken(next);
+  return status;
 }
 
 /** A new state of which not every piece is known: the machine goes there. */
@@ -224,13 +267,14 @@ function carryOut(state: u32, index: u32): i32 {
   return undoTo(point) != 0 ? SEARCH_JOURNAL_FULL : status;
 }
 
-/** Makes sure that the machine is at `state`, which is being expanded. */
+/** Makes sure that the machine is at `state`. */
 function beAt(state: u32): i32 {
-  if (isThere) return SEARCH_MORE;
-  const status = goTo(state);
+  if (here == state) return SEARCH_MORE;
+  here = NO_STATE;
+  const status = goTo(state, repeatStep);
   if (status != SEARCH_MORE) return status;
   beforeSteps();
-  isThere = true;
+  here = state;
   isMapped = false;
   // Two ways to a state, known and carried out, must end in the same: nothing that a search says is right otherwise.
   if (isRemembering && packState(row) && !isState(state, row)) return SEARCH_INEXACT;
@@ -260,16 +304,22 @@ function attempt(state: u32, index: u32): i32 {
 
 /** The step led to the state that is packed in `row`, in which the machine is. */
 function arrive(state: u32, index: u32): i32 {
-  if (!owns(row)) {
-    offer(row, state, index);
+  if (isShared) {
+    noteFound(row, state, index | CARRIED_OUT);
     return SEARCH_MORE;
   }
   const next = visit(row, state, index);
   if (next == NO_STATE) return SEARCH_STATES_FULL;
   if (!isNew) return SEARCH_MORE;
-  noteDiscovery();
-  deepest = max(deepest, depth + 1);
+  noteDepth(next);
   return isRightHere(next) ? SEARCH_MORE : SEARCH_FOUND;
+}
+
+/** Of a new state, in the order of their numbers: the first that comes of the deepest ones is deeper. */
+function noteDepth(state: u32): void {
+  if (parentOf(state) < firstDeepest) return;
+  firstDeepest = state;
+  deepest++;
 }
 
 /** Whether a new state, in which the machine is, breaks no rule. */
@@ -314,7 +364,7 @@ function learnStep(state: u32, index: u32): void {
 function isKnownRight(row: usize): bool {
   const count = pieceCount();
   for (let piece: u32 = 0; piece < count; piece++) {
-    if (outcomeOf(FIRST_PIECE + piece, row) == UNKNOWN) return false;
+    if (isOurPiece(piece) && outcomeOf(FIRST_PIECE + piece, row) == UNKNOWN) return false;
   }
   return true;
 }
@@ -323,27 +373,13 @@ function learnPieces(row: usize): void {
   const count = pieceCount();
   isMapped = false;
   for (let piece: u32 = 0; piece < count; piece++) {
-    if (outcomeOf(FIRST_PIECE + piece, row) != UNKNOWN) continue;
+    if (!isOurPiece(piece) || outcomeOf(FIRST_PIECE + piece, row) != UNKNOWN) continue;
     beginWatch();
     const isKept = isPieceKept(piece);
     unwatch();
     if (isMapped && isKept) learn(FIRST_PIECE + piece, row, HOLDS);
   }
   isMapped = false;
-}
-
-function stepsTo(state: u32): u32 {
-  let steps: u32 = 0;
-  for (let at = state; at != 0; at = parentOf(at)) steps++;
-  return steps;
-}
-
-// Of a state that was offered when it was found, and turned out to be new only then.
-function isArrivalRight(state: u32): bool {
-  judge(parentOf(state), operationTo(state), depth);
-  if (isStateRight()) return true;
-  setBroken(state);
-  return false;
 }
 
 /** Takes a step. 0 or -errno. */
@@ -370,32 +406,6 @@ function call(record: usize): i32 {
   return load<i32>(answer, RESULT_RET);
 }
 
-/** Brings the machine to a state that was visited. */
-function goTo(state: u32): i32 {
-  let length: u32 = 0;
-  for (let at = state; at != 0; at = parentOf(at)) {
-    if (length == MAX_DEPTH) return SEARCH_STATES_FULL;
-    store<u32>(way + ((length++ as usize) << 2), at);
-  }
-  let common: u32 = 0;
-  while (common < depth && common < length && stateOnPath(common) == stateOnWay(length - 1 - common)) common++;
-  if (common < depth && undoTo(load<u32>(path + ((common as usize) << 3), 4) as i32) != 0) return SEARCH_JOURNAL_FULL;
-  for (depth = common; depth < length; depth++) {
-    const step = stateOnWay(length - 1 - depth);
-    const point = mark();
-    if (point < 0) return SEARCH_JOURNAL_FULL;
-    store<u32>(path + ((depth as usize) << 3), step);
-    store<u32>(path + ((depth as usize) << 3), point, 4);
-    perform(operationTo(step));
-    if (journalOverflowed()) return SEARCH_JOURNAL_FULL;
-  }
-  return SEARCH_MORE;
-}
-
-function stateOnPath(index: u32): u32 {
-  return load<u32>(path + ((index as usize) << 3));
-}
-
-function stateOnWay(index: u32): u32 {
-  return load<u32>(way + ((index as usize) << 2));
+function repeatStep(index: u32): void {
+  perform(index);
 }

@@ -1,5 +1,5 @@
 // The states that were visited: rows in the order in which they were found, which is the queue of a breadth-first search, and
-// an exact index over them. A row also says how its state was reached, for counterexamples.
+// an exact index over them, which grows with them. A row also says how its state was reached, for counterexamples.
 //
 //   row: u16 per part | u16 operation | u32 number of the state it was applied to (padded to 4)
 
@@ -10,6 +10,7 @@ export const NO_STATE: u32 = 0xffff_ffff;
 
 /** Bit of the operation's field. */
 const BROKEN: u32 = 0x8000;
+const FEWEST_SLOTS: u32 = 1 << 18;
 
 let rows: usize = 0;
 let rowBytes: usize = 0;
@@ -20,18 +21,19 @@ export let states: u32 = 0;
 /** Whether the last `visit` was the first of its state. */
 export let isNew: bool = false;
 
-// u64 per slot: hash << 32 | number + 1, 0 = none. Open addressing.
+// u64 per slot: hash << 32 | number + 1, 0 = none. Open addressing; at most half full while it can grow.
 let index: usize = 0;
 let mask: u32 = 0;
+let mostSlots: u32 = 0;
 
-/** Room for `count` states of `parts` parts. False if linear memory is used up. */
+/** Room for `count` states of `parts` parts: memory that is not written yet is only an address. False if there are too few. */
 export function reserveStates(count: u32, parts: u32): bool {
   layOut(parts);
   capacity = count;
+  if ((count as u64) * (rowBytes as u64) > (u32.MAX_VALUE as u64)) return false;
   rows = reserve((count as usize) * rowBytes);
-  const slots: u32 = 1 << (32 - clz<u32>(count + (count >> 2)));
-  mask = slots - 1;
-  index = reserve((slots as usize) << 3);
+  mostSlots = max<u32>(FEWEST_SLOTS, 1 << (32 - clz<u32>(count + (count >> 2))));
+  index = reserve((mostSlots as usize) << 3);
   return rows != 0 && index != 0;
 }
 
@@ -41,8 +43,13 @@ function layOut(parts: u32): void {
 }
 
 export function forgetStates(): void {
-  memory.fill(index, 0, ((mask as usize) + 1) << 3);
   states = 0;
+  clearIndex(FEWEST_SLOTS);
+}
+
+function clearIndex(slots: u32): void {
+  mask = slots - 1;
+  memory.fill(index, 0, (slots as usize) << 3);
 }
 
 /** Bytes that a state takes, its share of the index left out. */
@@ -87,9 +94,13 @@ export function visit(row: usize, parent: u32, operation: u32): u32 {
   return isNew ? add(at, tag, row, parent, operation) : (entry as u32) - 1;
 }
 
+/** Whether it was visited; `hashOfRow` is its hash from then on. */
 export function isVisited(row: usize): bool {
-  return load<u64>(find(row, hash(row))) != 0;
+  hashOfRow = hash(row);
+  return load<u64>(find(row, hashOfRow)) != 0;
 }
+
+export let hashOfRow: u64 = 0;
 
 // The slot of the index that names the state, or the empty one where it would be.
 function find(row: usize, tag: u64): usize {
@@ -107,17 +118,26 @@ function entryOf(slot: u32): usize {
 }
 
 function add(at: usize, tag: u64, row: usize, parent: u32, operation: u32): u32 {
-  const state = append(row, parent, operation);
-  if (state != NO_STATE) store<u64>(at, ((tag >> 32) << 32) | ((state + 1) as u64));
-  return state;
-}
-
-/** Adds a state, known by its number alone: `visit` does not find it. NO_STATE if there is no room. */
-export function append(row: usize, parent: u32, operation: u32): u32 {
   if (states == capacity) return NO_STATE;
   const state = states++;
   writeState(rowOf(state), row, parent, operation);
+  if (states > (mask + 1) >> 1 && mask + 1 < mostSlots) indexAgain((mask + 1) << 1);
+  else store<u64>(at, entryFor(tag, state));
   return state;
+}
+
+function entryFor(tag: u64, state: u32): u64 {
+  return ((tag >> 32) << 32) | ((state + 1) as u64);
+}
+
+function indexAgain(slots: u32): void {
+  clearIndex(slots);
+  for (let state: u32 = 0; state < states; state++) {
+    const tag = hash(rowOf(state));
+    let slot = tag as u32;
+    while (load<u64>(entryOf(slot)) != 0) slot++;
+    store<u64>(entryOf(slot), entryFor(tag, state));
+  }
 }
 
 /** Writes a state as it is kept, `stateBytes` long. */
@@ -127,6 +147,7 @@ export function writeState(to: usize, row: usize, parent: u32, operation: u32): 
   store<u32>(to + rowBytes - 4, parent);
 }
 
+/** Of a state as it is kept, `stateBytes` long. */
 export function writtenParent(at: usize): u32 {
   return load<u32>(at + rowBytes - 4);
 }
@@ -149,7 +170,8 @@ function mix(value: u64, word: u64): u64 {
   return mixed ^ (mixed >> 32);
 }
 
-function isSame(one: usize, other: usize): bool {
+/** Whether two rows have the same parts. */
+export function isSame(one: usize, other: usize): bool {
   let offset: usize = 0;
   for (; offset + 8 <= partBytes; offset += 8) {
     if (load<u64>(one + offset) != load<u64>(other + offset)) return false;

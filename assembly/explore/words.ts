@@ -6,7 +6,8 @@
 //        which they first changed; contents that are those of the first state are left out at the end
 //
 // Exact: equal rows are equal machines. Two machines may have different rows and the same future: where the order of a free
-// list or the place of an object differs. What a system knows to be dead or a cache it leaves out (left-out.ts).
+// list or the place of an object differs. What a system knows to be dead or a cache it leaves out (left-out.ts); one that lives in
+// heaps tells its state as a whole, and no chunk counts (gunyah-state.ts).
 
 import { snapshotBase } from "../batch/machine";
 import { heapTop, reserve } from "../memory/heap";
@@ -18,7 +19,7 @@ const WORDS: u32 = (CHUNK >> 3) as u32;
 /** Chunks that may change, left-out ranges, and extra words. */
 const MAX_CHUNKS: u32 = 2048;
 const MAX_RANGES: u32 = 256;
-const MAX_EXTRA: u32 = 512;
+const MAX_EXTRA: u32 = 2048;
 /** No number: there is no room. */
 const NONE: u32 = 0xffff_ffff;
 
@@ -60,6 +61,11 @@ let capacity: u32 = 0;
 let states: u32 = 0;
 
 let isArenaFull: bool = false;
+/** A system tells all of its state by itself: chunks say nothing more. */
+let isTold: bool = false;
+// The first extra word of the section that was begun, and whether there was room for all sections so far.
+let sectionStart: u32 = 0;
+let areSectionsKept: bool = true;
 
 /** Room for `count` states, and `bytes` bytes for what they are made of. False if linear memory is used up. */
 export function reserveWords(count: u32, bytes: u32): bool {
@@ -94,6 +100,7 @@ export function startWords(): bool {
   rangeCount = 0;
   states = 0;
   turn = 0;
+  isTold = false;
   arenaNext = arena + 8;
   isArenaFull = false;
   memory.fill(stateIndex, 0, ((stateMask as usize) + 1) << 2);
@@ -109,13 +116,36 @@ export function leaveOut(first: usize, bytes: usize): void {
   store<u32>(at, (first + bytes) as u32, 4);
 }
 
+/** What a system says of itself is all of its state. Before the first state. */
+export function tellAll(): void {
+  isTold = true;
+}
+
 /** Before `visitWords`: begins the list of what a system says of itself. */
 export function clearExtra(): void {
   extraCount = 0;
+  areSectionsKept = true;
 }
 
 export function addExtra(word: u64): void {
   if (extraCount < MAX_EXTRA) store<u64>(extra + ((extraCount++ as usize) << 3), word);
+  else {
+    areSectionsKept = false;
+    isArenaFull = true;
+  }
+}
+
+/** What is said from here on, up to `endSection`, is kept once for all states that say the same. */
+export function beginSection(): void {
+  sectionStart = extraCount;
+}
+
+/** The section becomes one word, unequal to those of other sections. */
+export function endSection(): void {
+  const known = intern(extra + ((sectionStart as usize) << 3), ((extraCount - sectionStart) as usize) << 3);
+  if (known == 0) areSectionsKept = false;
+  extraCount = sectionStart;
+  addExtra(known);
 }
 
 /** Why there is no room: not for states, but for what they are made of. */
@@ -165,8 +195,8 @@ function addState(slot: u32, count: u32): u32 {
 // The row in `row`: how many numbers, 0 if there is no room.
 function writeRow(): u32 {
   turn++;
-  findChanged();
-  store<u32>(row, intern(extra, (extraCount as usize) << 3));
+  if (!isTold) findChanged();
+  store<u32>(row, areSectionsKept ? intern(extra, (extraCount as usize) << 3) : 0);
   let used: u32 = 1;
   for (let i: u32 = 0; i < changedCount; i++) {
     const at = changedAt(i);

@@ -4,18 +4,24 @@
 import * as abi from "../../assembly/abi/explore.js";
 import type { Domain } from "./domain.js";
 import {
-  DEFAULT_STATES,
   ENDS,
   Search,
-  type Finding,
+  type FoundAt,
   type Place,
   type SearchCounts,
   type SearchEnd,
   type SearchOptions,
 } from "./search.js";
 
-/** A worker keeps the states that it owns, those that it discovered, and ways to those that it was handed. */
-const ROWS_OF_STATE = 2;
+/** What a worker found in a round, for all others. */
+export interface Round {
+  /** Kinds of parts that the others do not know yet. */
+  readonly parts: readonly Uint8Array<ArrayBuffer>[];
+  /** States, as rows. */
+  readonly found: Uint8Array<ArrayBuffer>;
+  /** Numbers of states in which a rule is broken. */
+  readonly broken: Uint8Array<ArrayBuffer>;
+}
 
 export class SearchShare {
   readonly place: Place;
@@ -28,9 +34,8 @@ export class SearchShare {
 
   /** @throws as Search.start */
   static async start(domain: Domain, options: SearchOptions, place: Place): Promise<SearchShare> {
-    const maxStates = ROWS_OF_STATE * (options.maxStates ?? DEFAULT_STATES);
-    const search = await Search.start(domain, { ...options, maxStates }, place);
-    search.core.exports.beginShare();
+    const search = await Search.start(domain, options, place);
+    search.core.exports.startShare();
     return new SearchShare(search, place);
   }
 
@@ -38,12 +43,12 @@ export class SearchShare {
     return this.#search.core.exports;
   }
 
-  /** States that this worker discovered first, and what it made of those that it expanded. */
-  get counts(): Omit<SearchCounts, "depth"> {
-    return { ...this.#search.counts, states: this.#exports.discoveredCount() };
+  /** States are those of all workers; what was tried is this worker's part. */
+  get counts(): SearchCounts {
+    return this.#search.counts;
   }
 
-  get findings(): Finding[] {
+  get findings(): FoundAt[] {
     return this.#search.findings;
   }
 
@@ -56,88 +61,64 @@ export class SearchShare {
     return this.#exports.shareIsFull() !== 0;
   }
 
-  /** States that are there for the next depth. */
-  get ahead(): number {
-    return this.#exports.statesAhead();
+  /** Every state was looked at and expanded, but for the last ones with `lookOnly`. */
+  beginRound(lookOnly: boolean): void {
+    this.#exports.beginRound(lookOnly ? 1 : 0);
   }
 
-  beginDepth(): void {
-    this.#exports.beginDepth();
-  }
-
-  /** Expands up to so many states of the depth: `exhausted` when there are no more of them, `paused` when there may be. */
+  /** Does this worker's part of the round, up to so many states: `exhausted` when it is done, `paused` when it may not be. */
   run(states: number): SearchEnd {
     return ENDS.get(this.#exports.runShare(states)) ?? "paused";
   }
 
-  // What leaves
-
-  offersFor(peer: number): number {
-    return this.#exports.offersFor(peer);
+  /** What this worker's part came to. */
+  endRound(): Round {
+    const exports = this.#exports;
+    const found = exports.endRound() * exports.stateBytes();
+    return {
+      parts: [...this.#newParts()],
+      found: this.#bytes(exports.foundBy(this.place.worker), found),
+      broken: this.#bytes(exports.brokenStates(), exports.brokenStatesCount() * 4),
+    };
   }
 
-  /** The parts that the peer does not know yet: to be sent before any states. */
-  *partsFor(peer: number): Generator<Uint8Array<ArrayBuffer>> {
+  *#newParts(): Generator<Uint8Array<ArrayBuffer>> {
     for (;;) {
-      const bytes = this.#exports.partsFor(peer, abi.SHARE_WINDOW);
+      const bytes = this.#exports.partsToSend(abi.SHARE_WINDOW);
       if (bytes === 0) return;
-      yield this.#bytes((this.#exports.partsSentTo(peer) >>> 0) - bytes, bytes);
+      yield this.#bytes((this.#exports.partsSent() >>> 0) - bytes, bytes);
     }
   }
 
-  /** All offers for a peer, in pieces that fit its window. */
-  *offers(peer: number): Generator<Uint8Array<ArrayBuffer>> {
-    const size = this.#exports.stateBytes();
-    const most = Math.floor(abi.SHARE_WINDOW / size);
-    const count = this.offersFor(peer);
-    for (let from = 0; from < count; from += most) {
-      yield this.#bytes((this.#exports.outbox(peer) >>> 0) + from * size, Math.min(most, count - from) * size);
+  /** What another worker's part came to. */
+  receive(worker: number, { parts, found, broken }: Round): void {
+    const exports = this.#exports;
+    for (const bytes of parts) {
+      this.#put(bytes, exports.shareWindow());
+      exports.takeParts(worker, bytes.length);
     }
-    this.#exports.forgetOffers(peer);
+    for (let from = 0; from < broken.length; from += abi.SHARE_WINDOW) {
+      const piece = broken.subarray(from, from + abi.SHARE_WINDOW);
+      this.#put(piece, exports.shareWindow());
+      exports.takeBroken(piece.length / 4);
+    }
+    this.#put(found, exports.foundBy(worker));
+    exports.receiveFound(worker, found.length / exports.stateBytes());
   }
 
-  /** States of the next depth with the ways to them, up to so many: fewer if no more are left. */
-  *handOver(states: number): Generator<Uint8Array<ArrayBuffer>> {
-    for (let left = states; left > 0; left -= this.#exports.handedOverCount()) {
-      const entries = this.#exports.handOver(left);
-      if (entries === 0) return;
-      yield this.#bytes(this.#window, entries * this.#exports.stateBytes());
-    }
+  /** Takes in what all have found. Returns whether a state is left to be looked at or expanded. */
+  take(): boolean {
+    const { states } = this.counts;
+    this.#exports.takeRound();
+    const after = this.counts;
+    return after.states > states || after.expanded < after.states;
   }
 
   #bytes(at: number, length: number): Uint8Array<ArrayBuffer> {
-    return new Uint8Array(this.#search.core.memory.buffer.slice(at, at + length));
+    return new Uint8Array(this.#search.core.memory.buffer.slice(at >>> 0, (at >>> 0) + length));
   }
 
-  // What comes in
-
-  takeParts(peer: number, parts: Uint8Array): void {
-    this.#put(parts);
-    this.#exports.takeParts(peer, parts.length);
-  }
-
-  /** Answers the offers that were new. */
-  takeOffers(peer: number, offers: Uint8Array): Uint8Array<ArrayBuffer> {
-    const fresh = this.#exports.takeOffers(peer, this.#put(offers));
-    return this.#bytes(this.#window, fresh * this.#exports.stateBytes());
-  }
-
-  /** Takes back what was new of this worker's offers. */
-  takeBack(states: Uint8Array): void {
-    this.#exports.takeBack(this.#put(states));
-  }
-
-  takeOver(peer: number, states: Uint8Array): void {
-    this.#exports.takeOver(peer, this.#put(states));
-  }
-
-  get #window(): number {
-    return this.#exports.shareWindow() >>> 0;
-  }
-
-  /** Returns how many states that would be. */
-  #put(bytes: Uint8Array): number {
-    new Uint8Array(this.#search.core.memory.buffer, this.#window, bytes.length).set(bytes);
-    return bytes.length / this.#exports.stateBytes();
+  #put(bytes: Uint8Array, at: number): void {
+    new Uint8Array(this.#search.core.memory.buffer, at >>> 0, bytes.length).set(bytes);
   }
 }

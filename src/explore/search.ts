@@ -8,7 +8,7 @@ import { LONGEST_WAY, type Way } from "./campaign/way.js";
 import { packDomain, partsOf, type Domain, type Step } from "./domain.js";
 import { firstMachine } from "./first-state.js";
 import { instantiateInterleaving, PARTS_OF_TWO_CPUS, turnOf, withoutPauses } from "./interleaving.js";
-import { CHEAP_RULES, FINDING_KINDS, ruleMask, type FindingKind, type RuleName } from "./rules.js";
+import { CHEAP_RULES, FINDING_KINDS, ruleMask, SEARCH_INVARIANTS, type FindingKind, type RuleName } from "./rules.js";
 import { instantiateVariant, type ExploreCore } from "./variant.js";
 
 export type { FindingKind } from "./rules.js";
@@ -42,6 +42,12 @@ export interface Finding {
   /** Of a search over another system (system-domain.ts): the rule's name there, and what it demands. */
   readonly rule?: string;
   readonly statement?: string;
+}
+
+/** A finding, and where the search was when it was found: of two, the one with the smaller numbers comes first. */
+export interface FoundAt extends Finding {
+  /** The state's number, and the step's. */
+  readonly at: readonly [state: number, step: number];
 }
 
 /** What came of a way. */
@@ -85,11 +91,11 @@ export interface SearchOptions {
   readonly everywhere?: boolean;
   /** CPUs whose operations interleave where EL2 releases its locks. Default: 1. */
   readonly cpus?: 1 | 2;
-  /** Room for so many states. Default: 2 million. */
+  /** Room for so many states; memory is taken as they come. Default: 20 million. */
   readonly maxStates?: number;
 }
 
-export const DEFAULT_STATES = 2_000_000;
+export const DEFAULT_STATES = 20_000_000;
 const PART_BYTES = 2 ** 26;
 const JOURNAL_ENTRIES = 2 ** 20;
 
@@ -137,7 +143,13 @@ export class Search {
     packDomain(domain, new DataView(memory.buffer), exports.domainWindow());
     const search = new Search(core, domain, cpus);
     const rules = ruleMask(options.rules ?? domain.rules ?? CHEAP_RULES);
-    search.#note(exports.startSearch(invariantMask(options.invariants), rules, options.everywhere === true ? 1 : 0));
+    search.#note(
+      exports.startSearch(
+        invariantMask(options.invariants, SEARCH_INVARIANTS),
+        rules,
+        options.everywhere === true ? 1 : 0,
+      ),
+    );
     return search;
   }
 
@@ -177,30 +189,41 @@ export class Search {
   }
 
   /** What was found, in the order of the lengths of the ways to it. */
-  get findings(): Finding[] {
-    return Array.from({ length: this.core.exports.findingCount() }, (_, index) => this.#finding(index));
+  get findings(): FoundAt[] {
+    return Array.from({ length: this.core.exports.findingCount() }, (_, index) => {
+      return { ...this.#finding(index), at: this.#placeOf(index) };
+    });
+  }
+
+  #placeOf(index: number): FoundAt["at"] {
+    const view = this.#findingRecord(index);
+    return [view.getUint32(abi.FINDING_STATE, true), view.getUint32(abi.FINDING_OPERATION, true)];
+  }
+
+  #findingRecord(index: number): DataView {
+    const { exports, memory } = this.core;
+    return new DataView(memory.buffer, exports.findingAt(index) >>> 0, abi.FINDING_SIZE);
   }
 
   #finding(index: number, way?: Way): Finding {
-    const { exports, memory } = this.core;
-    const view = new DataView(memory.buffer, exports.findingAt(index) >>> 0, abi.FINDING_SIZE);
-    const [state, operation] = [abi.FINDING_STATE, abi.FINDING_OPERATION].map((at) => view.getUint32(at, true));
+    const view = this.#findingRecord(index);
     return {
       kind: KINDS.get(view.getUint32(0, true)) ?? "invariant",
       code: view.getInt32(abi.FINDING_CODE, true),
       subject: view.getBigUint64(abi.FINDING_SUBJECT, true),
-      steps: way === undefined ? this.#wayTo(state!, operation!) : this.#stepsOf(way),
+      steps: way === undefined ? this.#wayTo(...this.#placeOf(index)) : this.#stepsOf(way),
     };
   }
 
   #stepsOf(way: Way): Step[] {
-    return [...way].map((index) => this.#domain.steps[index]).filter((step) => step !== undefined);
+    const steps = [...way].map((code) => this.#step(code)).filter((step) => step !== undefined);
+    return this.#cpus === 2 ? withoutPauses(steps) : steps;
   }
 
   /**
    * Takes steps one after the other from the first state up to the first finding, and undoes them. Only before `run`.
    *
-   * @param way numbers of steps; those that nobody could take where they stand are passed over
+   * @param way numbers of steps, with two CPUs of parts of them (partsOfTurn); those that nobody could take where they stand are passed over
    * @throws RangeError if the way is too long, or the simulator's memory is used up on it
    */
   tryWay(way: Way): WayOutcome {

@@ -3,9 +3,10 @@
 import type { Domain } from "../explore/domain.js";
 import type { Exploration, ExploreOptions } from "../explore/explore.js";
 import { connect } from "../explore/peers.js";
-import type { Finding, SearchCounts } from "../explore/search.js";
+import type { Finding, FoundAt, SearchCounts } from "../explore/search.js";
 import type { ShareResult } from "../explore/shared-search.js";
 import { total, type SearchOptions, type SearchResult } from "../explore/specification-search.js";
+import { createSharedMemory } from "../explore/specification.js";
 import { compiledVariant } from "../explore/variant.js";
 import type { JOBS } from "./jobs.js";
 import type { JobOptions, WorkerPool } from "./pool.js";
@@ -19,7 +20,7 @@ export interface SharedExploreOptions extends ExploreOptions {
 type SearchPool = Pick<WorkerPool<typeof JOBS>, "run" | "size">;
 
 /**
- * Searches until everything was visited, a rule is broken, or a bound is reached. A depth that was begun is finished: what stops
+ * Searches until everything was visited, a rule is broken, or a bound is reached. A round that was begun is finished: what stops
  * at the first finding has visited more states than a search in one thread, which stops in the middle of one.
  *
  * @param pool all its workers search; with other work to do, they begin when it is done
@@ -62,8 +63,9 @@ export async function exploreSpecificationInWorkers(
   pool: SearchPool,
   { signal, bytes, ...options }: SpecificationOptions,
 ): Promise<SearchResult & { readonly seconds: number }> {
+  const source = { memory: createSharedMemory(), ...(bytes && { bytes }) };
   const results = await onAll(pool, signal, (worker, ports, running) => {
-    const input = { options, place: { worker, workers: pool.size }, ports, ...(bytes && { bytes }) };
+    const input = { options, place: { worker, workers: pool.size }, ports, source };
     return pool.run("specification-share", input, running);
   });
   return {
@@ -113,10 +115,11 @@ function together(
   };
 }
 
+/** All have the same states; what was tried is shared out. */
 function sum(shares: readonly SearchCounts[]): SearchCounts {
   return shares.reduce((one, other) => ({
-    states: one.states + other.states,
-    expanded: one.expanded + other.expanded,
+    states: Math.max(one.states, other.states),
+    expanded: Math.max(one.expanded, other.expanded),
     tried: one.tried + other.tried,
     transitions: one.transitions + other.transitions,
     depth: Math.max(one.depth, other.depth),
@@ -130,9 +133,9 @@ function sumCompared(...shares: readonly SearchCounts[]): Required<SearchCounts>
   return { answers: sumOf("answers"), states: sumOf("states") };
 }
 
-/** The shortest of those that break the same rule by the same operation; the shortest first. */
-function distinct(findings: readonly Finding[]): Finding[] {
-  const sorted = findings.toSorted((one, other) => one.steps.length - other.steps.length);
+/** The first of those that break the same rule by the same operation, in the order in which one worker finds them. */
+function distinct(findings: readonly FoundAt[]): Finding[] {
+  const sorted = findings.toSorted((one, other) => one.at[0] - other.at[0] || one.at[1] - other.at[1]);
   const byRule = new Map<string, Finding>();
   for (const finding of sorted) {
     const key = [finding.kind, finding.code, finding.steps.at(-1)?.op].join(" ");

@@ -7,6 +7,7 @@ import type { Place } from "../explore/search.js";
 import { searchShare, type SharedOptions, type ShareResult } from "../explore/shared-search.js";
 import { searchSpecificationShare, type SpecificationShareResult } from "../explore/shared-specification.js";
 import type { SearchOptions } from "../explore/specification-search.js";
+import type { SpecificationSource } from "../explore/specification.js";
 import { useCompiledVariant } from "../explore/variant.js";
 import type { CoreModule } from "../machine/module.js";
 import type { JobContext } from "./jobs.js";
@@ -33,14 +34,14 @@ export interface SpecificationShareInput {
   readonly place: Place;
   /** They move to the worker. */
   readonly ports: Ports;
-  /** The module, where it cannot be read from the file beside the built package (in a browser). */
-  readonly bytes?: Uint8Array;
+  /** The memory is that of all workers. */
+  readonly source: SpecificationSource;
 }
 
 /** @throws as searchSpecificationShare */
 export function specificationShareJob(
-  { options, place, ports, bytes }: SpecificationShareInput,
+  { options, place, ports, source }: SpecificationShareInput,
   context: JobContext,
 ): Promise<SpecificationShareResult> {
-  return searchSpecificationShare(options, place, ports, context, bytes);
+  return searchSpecificationShare(options, place, ports, context, source);
 }

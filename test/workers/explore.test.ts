@@ -105,6 +105,13 @@ describe("the specification machine", () => {
     expect(shared.findings.map(({ calls }) => calls.length)).toEqual(findings.map(({ calls }) => calls.length));
   });
 
+  test("both threads enter states while the table grows: each is counted once", async () => {
+    const options: SearchOptions = { pages: 3, guests: [true, false], gfns: 2, pins: 2, shares: 2 };
+    const { states, transitions, depth } = await searchSpecification({ ...options, expectedStates: 200_000 });
+    const shared = await exploreSpecificationInWorkers(await threads(2), options);
+    expect(shared).toMatchObject({ states, transitions, depth, exhausted: true, findings: [] });
+  });
+
   test("the way leads where it says", async () => {
     const { findings } = await exploreSpecificationInWorkers(await threads(2), TWINS);
     const machine = await Specification.create(TWINS);
