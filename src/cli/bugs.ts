@@ -1,7 +1,7 @@
 // `freehold bugs`: the catalogue of known bugs, and which search finds each.
 
 import { Command } from "commander";
-import { BUGS, hasSearch, type Bug, type BugClass } from "../explore/bugs/index.js";
+import { BUGS, hasSearch, isUnmended, type Bug, type BugClass, type FoundBug } from "../explore/bugs/index.js";
 import { suggestion } from "../trace/spelling.js";
 import { FINE } from "./exit-codes.js";
 import { coloured, table, type Terminal, writeJson, writeLine } from "./terminal.js";
@@ -57,7 +57,7 @@ export function bugs(names: readonly string[], options: BugsCommandOptions, term
 
 /** The rule that the search sees broken. */
 function foundBy(bug: Bug): string {
-  return hasSearch(bug) ? bug.search.kind : "not searched";
+  return hasSearch(bug) ? (bug.search.rule ?? bug.search.kind) : "not searched";
 }
 
 function printTable(bugs: readonly Bug[], { stdout }: Terminal): void {
@@ -73,14 +73,20 @@ function printTable(bugs: readonly Bug[], { stdout }: Terminal): void {
   );
 }
 
+/** Sections are those of the reference page about bugs, or name another page. */
+function sectionOf({ section }: Bug): string {
+  const [page = "", ofPage] = section.split(".md ");
+  return ofPage === undefined ? `reference bugs, section ${section}` : `reference ${page}, section ${ofPage}`;
+}
+
 function printBug(bug: Bug, { stdout }: Terminal): void {
   const facts = [
     ["mistake", bug.mistake],
     ["breaks", bug.breaks],
-    ["source", `${bug.source} (reference bugs, section ${bug.section})`],
+    ["source", `${bug.source} (${sectionOf(bug)})`],
     ["class", bug.classes.map((name) => `${name}: ${CLASSES[name]}`).join("; ")],
     hasSearch(bug)
-      ? ["found by", `freehold explore --bug ${bug.name}: the rule "${bug.search.kind}"`]
+      ? ["found by", `freehold explore --bug ${bug.name}: the rule "${foundBy(bug)}"${unmendedText(bug)}`]
       : ["why not", bug.whyNot],
   ];
   writeLine(stdout, coloured("bold", bug.name, stdout));
@@ -88,11 +94,21 @@ function printBug(bug: Bug, { stdout }: Terminal): void {
   writeLine(stdout, "");
 }
 
+function unmendedText(bug: FoundBug): string {
+  return isUnmended(bug) ? "; nothing is switched on, as the code of this version does it" : "";
+}
+
 /** For programs; docs/explore.md describes the fields. */
 function jsonOf(bug: Bug): object {
   const { name, section, classes, source, mistake, breaks } = bug;
   const search = hasSearch(bug)
-    ? { kind: bug.search.kind, cpus: bug.search.cpus ?? 1, command: `freehold explore --bug ${name}` }
+    ? {
+        kind: bug.search.kind,
+        rule: bug.search.rule ?? null,
+        cpus: bug.search.cpus ?? 1,
+        command: `freehold explore --bug ${name}`,
+        unmended: isUnmended(bug),
+      }
     : null;
   return { name, section, classes, source, mistake, breaks, search, whyNot: hasSearch(bug) ? null : bug.whyNot };
 }

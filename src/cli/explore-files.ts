@@ -1,7 +1,7 @@
 // Where findings go: to the report, and the first one to the files that were asked for.
 
 import { writeFileSync } from "node:fs";
-import type { FoundBug } from "../explore/bugs/index.js";
+import { isUnmended, type FoundBug } from "../explore/bugs/index.js";
 import { itfOf } from "../explore/counterexample/itf.js";
 import type { Retelling } from "../explore/counterexample/retelling.js";
 import { traceOf } from "../explore/counterexample/trace.js";
@@ -63,15 +63,18 @@ export class FindingFiles {
 
 function traceText(found: FoundThing): string {
   const { domain } = found.plan;
-  if (isSystemDomain(domain))
-    throw new RefusedInput("--trace", 0, "only what is found on a pKVM machine can be written");
+  if (isSystemDomain(domain) && domain.given === undefined) {
+    throw new RefusedInput("--trace", 0, `there are no traces of ${domain.system}`);
+  }
   return [...traceOf(domain, found.retelling, titleOf(found))].join("");
 }
 
 function titleOf({ bug, finding, plan }: FoundThing): string {
   const rules = isSystemDomain(plan.domain) ? plan.domain.rules : {};
   const rule = `${ruleName(finding)}: ${ruleText(finding, rules)}`;
-  return bug === null ? rule : `${rule}; with the bug ${bug.name}, which a replayed machine does not have`;
+  if (bug === null) return rule;
+  if (isUnmended(bug)) return `${rule}; the bug ${bug.name}`;
+  return `${rule}; with the bug ${bug.name}, which a replayed machine does not have`;
 }
 
 function write(path: string, text: string): void {

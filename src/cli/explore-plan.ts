@@ -7,8 +7,7 @@ import type { AnyDomain } from "../explore/system-domain.js";
 import { PKVM_PRESETS, pkvmDomain, type PkvmSizes } from "../explore/pkvm-domain.js";
 import { PRESETS } from "../explore/presets.js";
 import { isSystemDomain } from "../explore/system-domain.js";
-import { INVARIANTS } from "../machine/invariants.js";
-import { RULES, type RuleName } from "../explore/rules.js";
+import { RULES, SEARCH_INVARIANTS, type RuleName } from "../explore/rules.js";
 import { suggestion } from "../trace/spelling.js";
 
 /** The sizes of a machine that options can change, as commander gives them. */
@@ -43,6 +42,8 @@ export function planOf(options: PlanOptions): Plan | string {
   if (bug !== undefined && preset === undefined && Object.keys(changed).length === 0) {
     const domain: AnyDomain = bug.search.domain();
     const itsSystem = isSystemDomain(domain) ? domain.system : "pkvm";
+    if (system !== "pkvm" && system !== itsSystem)
+      return `--system: the machine of ${bug.name} is of system ${itsSystem}`;
     return { system: itsSystem, machine: `the machine of ${bug.name}`, domain };
   }
   const presets = PRESETS[system];
@@ -52,7 +53,8 @@ export function planOf(options: PlanOptions): Plan | string {
   if (make === undefined) return unknown("preset", name, Object.keys(presets));
   if (Object.keys(changed).length === 0) return { system, machine: `preset ${name}`, domain: make() };
   const sizes: PkvmSizes | undefined = Object.entries(PKVM_PRESETS).find(([known]) => known === name)?.[1];
-  if (system !== "pkvm" || sizes === undefined) return `${Object.keys(changed).join(", ")}: only of system pkvm`;
+  if (system !== "pkvm") return `${sizeOptions(options).join(", ")}: only with --system pkvm`;
+  if (sizes === undefined) return `${sizeOptions(options).join(", ")}: not with --preset ${name}`;
   return { system, machine: `preset ${name}, changed`, domain: pkvmDomain({ ...sizes, ...changed }) };
 }
 
@@ -68,6 +70,12 @@ function changedSizes({ pages, tablePages, vms, gfns, makesVms }: SizeOptions): 
   };
 }
 
+/** Those that were given, as they are written. */
+export const sizeOptions = (options: SizeOptions): string[] =>
+  Object.keys(changedSizes(options)).map(
+    (name) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
+  );
+
 function unknown(what: string, name: string, known: readonly string[]): string {
   return `unknown ${what} "${name}"${suggestion(name, known) || `: there are ${known.join(", ")}`}`;
 }
@@ -81,7 +89,7 @@ export function searchedBug(name: string): FoundBug {
     const names = BUGS.map((each) => each.name);
     throw new InvalidArgumentError(`Unknown bug${suggestion(name, names) || " (freehold bugs lists them)"}.`);
   }
-  if (!hasSearch(bug)) throw new InvalidArgumentError(`No search finds it: ${bug.whyNot}.`);
+  if (!hasSearch(bug)) throw new InvalidArgumentError(`No search finds it: ${bug.whyNot.replace(/\.$/, "")}.`);
   return bug;
 }
 
@@ -91,23 +99,38 @@ export interface ChosenRules {
   readonly invariants?: readonly string[];
 }
 
-const isInvariant = (name: string): boolean => Object.hasOwn(INVARIANTS, name);
+/** What a system declares beside the kinds of rules, by name. */
+export function declaredRules(system: string): Readonly<Record<string, string>> {
+  const [make] = Object.values(PRESETS[system] ?? {});
+  const domain = make?.();
+  const rules = domain !== undefined && isSystemDomain(domain) ? domain.rules : SEARCH_INVARIANTS;
+  return Object.fromEntries(Object.entries(rules).filter(([name]) => !Object.hasOwn(RULES, name)));
+}
+
 const isRule = (name: string): name is RuleName => name === "invariant" || Object.hasOwn(RULES, name);
 
 /** Rules and invariants by name: `panic,secrecy,I2,I9`. */
 export function ruleNames(text: string): ChosenRules {
   const names = nameList(text);
-  const known = [...Object.keys(RULES), "invariant", ...Object.keys(INVARIANTS)];
+  const declared = Object.keys(PRESETS).flatMap((system) => Object.keys(declaredRules(system)));
+  const known = [...new Set([...Object.keys(RULES), "invariant", ...declared])];
   const unknownName = names.find((name) => !known.includes(name));
   if (unknownName !== undefined) {
     throw new InvalidArgumentError(
       `Unknown rule "${unknownName}"${suggestion(unknownName, known)}: freehold explore --help lists them.`,
     );
   }
-  const invariants = names.filter(isInvariant);
+  const invariants = names.filter((name) => !isRule(name));
   const rules = names.filter(isRule);
   if (invariants.length === 0) return { rules };
   return rules.includes("invariant") ? { rules } : { rules: [...rules, "invariant"], invariants };
+}
+
+/** What is wrong with these rules for a machine of this system; null: nothing. */
+export function foreignRule({ invariants = [] }: ChosenRules, system: string): string | null {
+  const declared = declaredRules(system);
+  const name = invariants.find((rule) => !Object.hasOwn(declared, rule));
+  return name === undefined ? null : `--rules: system ${system} has no rule "${name}"`;
 }
 
 /** One CPU or two. */

@@ -1,15 +1,14 @@
 // What `freehold explore` prints: what was searched, how large it was, why it ended, and what was found, step by step.
 
 import type { CampaignState } from "../explore/campaign/campaign.js";
-import type { FoundBug } from "../explore/bugs/index.js";
+import { isUnmended, type FoundBug } from "../explore/bugs/index.js";
 import { argumentsOf, type Retelling } from "../explore/counterexample/retelling.js";
 import type { Exploration } from "../explore/explore.js";
-import { callerOf } from "../explore/caller.js";
+import { causedBy } from "../explore/caller.js";
 import { countsText, endText, findingText, ruleName, ruleText, stepText } from "../explore/report.js";
-import { CHEAP_RULES, rulesFor } from "../explore/rules.js";
+import { asksFor, CHEAP_RULES, rulesFor, SEARCH_INVARIANTS } from "../explore/rules.js";
 import type { Finding, SearchCounts } from "../explore/search.js";
 import { isSystemDomain } from "../explore/system-domain.js";
-import { INVARIANTS } from "../machine/invariants.js";
 import { hex, count } from "../machine/names.js";
 import type { ChosenRules, Plan } from "./explore-plan.js";
 import { coloured, type Terminal, writeJson, writeLine } from "./terminal.js";
@@ -75,7 +74,8 @@ export class TextExploreReport implements ExploreReport {
 
   searched(bug: FoundBug | null, { counts, end, seconds }: Exploration): void {
     const rate = `, ${Math.round(counts.states / seconds).toLocaleString("en")} states/s`;
-    const name = bug === null ? (this.#bug === null ? "searched" : "without it") : "with the bug";
+    const isSwitchedOn = bug !== null && !isUnmended(bug);
+    const name = isSwitchedOn ? "with the bug" : this.#bug === null || bug !== null ? "searched" : "without it";
     this.#line("");
     this.#line(`${name}: ${countsText(counts)}${seconds < RATED ? "" : rate}: ${endText(end)}`);
   }
@@ -126,10 +126,12 @@ function machineText({ domain }: Plan): string {
 }
 
 function rulesText({ domain }: Plan, { rules: chosen }: Bounds, bug: FoundBug | null): string {
-  if (isSystemDomain(domain)) return Object.keys(domain.rules).join(", ");
+  if (isSystemDomain(domain)) {
+    return [...new Set(["panic", "refusal", ...Object.keys(domain.rules)])].filter(asksFor(chosen ?? {})).join(", ");
+  }
   const unchosen = bug === null ? (domain.rules ?? CHEAP_RULES) : rulesFor(bug.search.kind);
   const { rules = unchosen, invariants } = chosen ?? {};
-  const all = `${Object.keys(INVARIANTS).length} invariants`;
+  const all = `${Object.keys(SEARCH_INVARIANTS).length} invariants`;
   return rules.map((rule) => (rule === "invariant" ? (invariants?.join(", ") ?? all) : rule)).join(", ");
 }
 
@@ -151,10 +153,15 @@ function rulesVerdict(found: boolean, [search]: readonly Exploration[]): string 
   return `nothing found in ${states} states, and there are more: ${endText(end)}`;
 }
 
-function bugVerdict({ name, search: { kind } }: FoundBug, found: boolean, searches: readonly Exploration[]): string {
+function bugVerdict(bug: FoundBug, found: boolean, searches: readonly Exploration[]): string {
+  const { name, search } = bug;
+  const { kind, rule } = search;
   const [, clean] = searches;
+  if (found && isUnmended(bug)) return `${name} is found in the machine as it is: there is none without it to search`;
   if (clean === undefined) return `${name} is not found`;
-  if (!found) return `${name} does not count as found: "${kind}" is broken without it as well`;
+  if (!found) return `${name} does not count as found: "${rule ?? kind}" is broken without it as well`;
+  if (rule !== undefined)
+    return `${name} is found: without it, the same search never breaks "${rule}" (${endText(clean.end)})`;
   return `${name} is found: without it, the same search finds nothing of the kind "${kind}" (${endText(clean.end)})`;
 }
 
@@ -194,11 +201,10 @@ export class JsonExploreReport implements ExploreReport {
 
   finding(finding: Finding, retelling: Retelling, confirmed: boolean): void {
     const { kind, code, subject, steps } = finding;
-    const last = steps.at(-1);
     writeJson(this.#terminal.stdout, {
       ...{ finding: ruleName(finding), kind, code, subject, statement: ruleText(finding, this.#rules) },
       confirmed,
-      by: last === undefined ? null : callerOf(last),
+      by: causedBy(steps),
       steps: retelling.steps.map((step) => ({
         ...(step.step.op === "access"
           ? { op: "access", args: accessArguments(step.step.access) }

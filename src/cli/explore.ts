@@ -3,6 +3,7 @@
 import { Command } from "commander";
 import { MUTATION_NONE } from "../../assembly/abi/mutations.js";
 import type { FoundBug } from "../explore/bugs/index.js";
+import { foundAgain } from "../explore/counterexample/again.js";
 import { minimise } from "../explore/counterexample/minimise.js";
 import { retell } from "../explore/counterexample/retelling.js";
 import { explore as search, type Exploration, type ExploreOptions } from "../explore/explore.js";
@@ -10,9 +11,8 @@ import { hunt, type Explorer } from "../explore/hunt.js";
 import { PRESETS } from "../explore/presets.js";
 import { CHEAP_RULES, RULES, rulesFor } from "../explore/rules.js";
 import type { Finding, SearchCounts } from "../explore/search.js";
-import { isSystemDomain } from "../explore/system-domain.js";
+import { isSystemDomain, type AnyDomain } from "../explore/system-domain.js";
 import { domainFromTrace } from "../explore/trace-domain.js";
-import { INVARIANTS } from "../machine/invariants.js";
 import { count } from "../machine/names.js";
 import { readInput } from "../trace/input.js";
 import { exploreInWorkers } from "../workers/explore.js";
@@ -24,10 +24,13 @@ import { exploreRandom } from "./explore-random.js";
 import { FindingFiles, type FoundThing } from "./explore-files.js";
 import {
   cpuCount,
+  declaredRules,
+  foreignRule,
   planOf,
   ruleNames,
   type ChosenRules,
   searchedBug,
+  sizeOptions,
   vmKinds,
   type Plan,
   type PlanOptions,
@@ -60,7 +63,7 @@ export interface ExploreCommandOptions extends PlanOptions {
 }
 
 export function exploreCommand(terminal: Terminal, finish: (exitCode: number) => void): Command {
-  const command = new Command("explore");
+  const command: Command = new Command("explore");
   return command
     .description("Search every state of a small machine for a broken rule, and show the shortest way to it.")
     .option("--system <name>", `which hypervisor: ${Object.keys(PRESETS).join(", ")}`, "pkvm")
@@ -82,7 +85,11 @@ export function exploreCommand(terminal: Terminal, finish: (exitCode: number) =>
     .option("--seed <n>", "of --random: the same seed tries the same ways (default: 1)", positiveCount)
     .option("--ways <n>", "of --random: stop when so many ways were tried", positiveCount)
     .option("--campaign <file>", "of --random: keep it in this file, and go on with what is there already")
-    .option("--max-states <n>", "stop when so many states were found (default: 2000000)", positiveCount)
+    .option(
+      "--max-states <n>",
+      "stop when so many states were found (default: 20000000; 500000 for other systems than pKVM)",
+      positiveCount,
+    )
     .option("--seconds <n>", "stop after so long", duration)
     .option("--minutes <n>", "stop after so long", duration)
     .option("--pages <n>", "pages that change hands", positiveCount)
@@ -106,16 +113,22 @@ export function exploreCommand(terminal: Terminal, finish: (exitCode: number) =>
       }
       const plan = planOf(options);
       if (typeof plan === "string") command.error(`error: ${plan}`);
-      else if (options.random === true) finish(await exploreRandom(plan, options, terminal));
+      const foreign = foreignOption(options, plan);
+      if (foreign !== null) command.error(`error: ${foreign}`);
+      if (options.random === true) finish(await exploreRandom(plan, options, terminal));
       else finish(await explore(plan, options, terminal));
     });
 }
 
 function mistakeIn(options: ExploreCommandOptions): string | null {
-  const { from, operation, preset, workers, system, bug } = options;
+  const { from, operation, preset, workers, system, bug, inPlay } = options;
   const cpus = options.cpus ?? bug?.search.cpus ?? 1;
   if (operation !== undefined && from === undefined) return "--operation goes with --from";
+  if (inPlay !== undefined && from === undefined) return "--in-play goes with --from";
   if (from !== undefined && preset !== undefined) return "--preset does not go with --from";
+  if (from !== undefined && system !== "pkvm") return "--from: only with --system pkvm";
+  const [size] = sizeOptions(options);
+  if (from !== undefined && size !== undefined) return `${size} does not go with --from`;
   if (options.random === true && (from !== undefined || cpus === 2))
     return "--random goes with neither --from nor two CPUs";
   if (options.random !== true && (options.seed ?? options.ways ?? options.campaign) !== undefined) {
@@ -123,9 +136,14 @@ function mistakeIn(options: ExploreCommandOptions): string | null {
   }
   if (options.random === true && bug !== undefined) return "--bug: every state is searched, and none at random";
   if (cpus === 2 && workers !== undefined) return "--workers does not go with two CPUs";
-  if (cpus === 2 && system !== "pkvm") return "--cpus: only with --system pkvm";
-  if (workers !== undefined && workers > 1 && system !== "pkvm") return "--workers: only with --system pkvm";
   return null;
+}
+
+/** What does not go with the system that is searched, which may be the bug's; null: everything does. */
+function foreignOption({ cpus, workers = 1, rules }: ExploreCommandOptions, { system }: Plan): string | null {
+  if (cpus === 2 && system !== "pkvm") return "--cpus: only with --system pkvm";
+  if (workers > 1 && system !== "pkvm") return "--workers: only with --system pkvm";
+  return rules === undefined ? null : foreignRule(rules, system);
 }
 
 /** Searches from a state of a trace. */
@@ -155,8 +173,21 @@ function presetNames(): string {
 function rulesHelp(): string {
   const cost = (name: string) => (CHEAP_RULES.some((cheap) => cheap === name) ? "" : ", if asked for");
   const rules = Object.entries(RULES).map(([name, statement]) => [`  ${name}`, `${statement}${cost(name)}`]);
-  const invariants = Object.entries(INVARIANTS).map(([name, statement]) => [`  ${name}`, statement]);
-  return ["", "Rules:", ...table(rules), "  invariant, which is all of these:", ...table(invariants)].join("\n");
+  return ["", "Rules:", ...table(rules), ...declaredHelp()].join("\n");
+}
+
+/** What each system declares; a rule that stands above is named alone. */
+function declaredHelp(): string[] {
+  const told = new Map<string, string>();
+  return Object.keys(PRESETS).flatMap((system) => {
+    const rules = Object.entries(declaredRules(system));
+    const again = rules.filter(([name, statement]) => told.get(name) === statement).map(([name]) => name);
+    const fresh = rules.filter(([name]) => !again.includes(name));
+    for (const [name, statement] of fresh) told.set(name, statement);
+    const above = again.length === 0 ? "" : `, beside ${again.join(", ")} as above`;
+    const lines = table(fresh.map(([name, statement]) => [`  ${name}`, statement]));
+    return [`  invariant, which in system ${system} is all of these${above}:`, ...lines];
+  });
 }
 
 /**
@@ -242,12 +273,14 @@ async function confirmed(
   options: ExploreOptions,
 ): Promise<FoundThing> {
   const mutation = bug?.search.mutation ?? MUTATION_NONE;
-  const isOneCpu = finding.steps.every(({ cpu }) => cpu === undefined);
-  const isTaken = finding.steps.length > 0 && isOneCpu && !isSystemDomain(plan.domain);
-  const again = isTaken ? await minimise(plan.domain, finding, { ...options, mutation }) : finding;
+  const again = finding.steps.length > 0 ? await takenAgain(plan.domain, finding, { ...options, mutation }) : finding;
   const shown = again ?? finding;
   const retelling = await retell(plan.domain, shown.steps, mutation);
   return { plan, bug, finding: shown, retelling, isConfirmed: again !== null };
+}
+
+function takenAgain(domain: AnyDomain, finding: Finding, options: ExploreOptions): Promise<Finding | null> {
+  return isSystemDomain(domain) ? foundAgain(domain, finding, options) : minimise(domain, finding, options);
 }
 
 function unlessBounded(searches: readonly Exploration[]): number {

@@ -2,11 +2,18 @@
 // Packed for the core as assembly/abi/explore.ts says.
 
 import * as abi from "../../assembly/abi/explore.js";
-import { OPERATION_A, OPERATION_SIZE, OPERATION_VCPU, OPERATION_VM } from "../../assembly/abi/operations.js";
+import {
+  OPERATION_A,
+  OPERATION_B,
+  OPERATION_SIZE,
+  OPERATION_VCPU,
+  OPERATION_VM,
+} from "../../assembly/abi/operations.js";
 import { encodeAccess, handleOf, type MemoryAccess } from "../machine/accesses.js";
 import type { MachineConfig } from "../machine/config.js";
 import { encodeOperation, type Operation } from "../machine/operations.js";
 import type { RuleName } from "./rules.js";
+import { encodeUserCall, isUserCall, type UserCall } from "./user-calls.js";
 
 /** A page whose state counts. */
 export interface DomainPage {
@@ -23,6 +30,20 @@ export interface DomainAccess {
   readonly access: MemoryAccess;
 }
 
+/** Fields of the descriptor that EL2's proxy asks an SPMC for before a reclaim. */
+export const FALSE_ANSWERS = {
+  range_count: abi.FALSE_RANGE_COUNT,
+  composite_offset: abi.FALSE_COMPOSITE_OFFSET,
+  first_address: abi.FALSE_FIRST_ADDRESS,
+} as const;
+
+/** No call: what an SPMC that is not to be trusted will say wrongly when the call behind this makes EL2 ask it. */
+export interface FalseAnswer {
+  readonly op: "false_answer";
+  readonly field: keyof typeof FALSE_ANSWERS;
+  readonly value: bigint;
+}
+
 /** Whose turn a step is in a search with two CPUs. */
 export interface Turn {
   readonly cpu?: 0 | 1;
@@ -36,7 +57,7 @@ export interface Turn {
 }
 
 /** One thing that is tried in every state; on the way to a finding, whose turn it is. */
-export type Step = (Operation | DomainAccess) & Turn;
+export type Step = (Operation | DomainAccess | UserCall | FalseAnswer) & Turn;
 
 export interface Domain {
   readonly config: MachineConfig;
@@ -102,7 +123,18 @@ function packPage({ pfn, slot, kvm = false }: DomainPage, view: DataView, at: nu
   view.setUint32(at + abi.DOMAIN_PAGE_FLAGS, kvm ? abi.DOMAIN_KVM : 0, true);
 }
 
-function packStep(step: Step, pageSize: number, view: DataView, at: number): void {
+/** Writes one step as a record of 40 bytes. */
+export function packStep(step: Step, pageSize: number, view: DataView, at: number): void {
+  if (step.op === "false_answer") {
+    view.setUint16(at, abi.EXPLORE_FALSE_ANSWER, true);
+    view.setBigUint64(at + OPERATION_A, BigInt(FALSE_ANSWERS[step.field]), true);
+    view.setBigUint64(at + OPERATION_B, step.value, true);
+    return;
+  }
+  if (isUserCall(step)) {
+    encodeUserCall(step, view, at);
+    return;
+  }
   if (step.op !== "access") {
     encodeOperation(step, view, at);
     return;

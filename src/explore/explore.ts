@@ -13,6 +13,8 @@ export interface ExploreOptions extends SearchOptions {
   readonly all?: boolean;
   /** Go on until something of this kind is found. */
   readonly until?: FindingKind;
+  /** Of `until`: the rule that it breaks, where the domain has several of this kind. Default: any. */
+  readonly untilRule?: string;
   /** Stop after so many seconds. Default: never. */
   readonly seconds?: number;
   /** Called now and then with how far it is. */
@@ -36,12 +38,12 @@ export interface Exploration {
  * @throws RangeError if the domain does not fit, Error if its first state cannot be made
  */
 export async function explore(domain: AnyDomain, options: ExploreOptions = {}): Promise<Exploration> {
-  const { all = false, until, seconds = Infinity, onProgress } = options;
+  const { all = false, until, untilRule, seconds = Infinity, onProgress } = options;
   const stopsAtFirst = !all && until === undefined;
   const search = await startSearch(domain, options);
   const start = performance.now();
   const elapsed = () => (performance.now() - start) / 1000;
-  const hasFound = () => until !== undefined && search.findings.some(({ kind }) => kind === until);
+  const hasFound = () => until !== undefined && search.findings.some((finding) => isWanted(finding, until, untilRule));
   let end = search.run(SLICE, stopsAtFirst);
   while (end === "paused" && elapsed() < seconds && !hasFound()) {
     onProgress?.(search.counts);
@@ -50,6 +52,10 @@ export async function explore(domain: AnyDomain, options: ExploreOptions = {}): 
   if (end === "paused" && hasFound()) end = "found";
   return { end, counts: search.counts, findings: search.findings, seconds: elapsed() };
 }
+
+/** Whether it is what a search is for: a rule of this kind broken, and the one with this name if there is a name. */
+export const isWanted = (finding: Pick<Finding, "kind" | "rule">, kind: FindingKind, rule?: string): boolean =>
+  finding.kind === kind && (rule === undefined || finding.rule === rule);
 
 /** Either search, not yet begun: both are run alike. */
 export function startSearch(domain: AnyDomain, options: SearchOptions = {}): Promise<Search | SystemSearch> {

@@ -16,6 +16,8 @@ export interface InterleavingExports extends ExploreExports {
   readonly interleavedTried: () => bigint;
   readonly interleavedTransitions: () => bigint;
   readonly interleavedDeepest: () => number;
+  readonly runSchedule: (parts: number) => number;
+  readonly takenParts: () => number;
   readonly startTurns: () => number;
   readonly take: (cpu: number, operation: number) => number;
   readonly suspendedOperation: (cpu: number) => number;
@@ -50,6 +52,8 @@ export async function instantiateInterleaving(bytes?: Uint8Array): Promise<Inter
       triedCount: exports.interleavedTried,
       transitionCount: exports.interleavedTransitions,
       deepestState: exports.interleavedDeepest,
+      runWay: exports.runSchedule,
+      takenSteps: exports.takenParts,
     },
   };
 }
@@ -66,6 +70,12 @@ export function turnOf(steps: readonly Step[], code: number): Step | undefined {
     ...partOf((code & STEP_GOES_ON) !== 0, releases === 1),
     ...(releases === 0 ? {} : { releases }),
   };
+}
+
+/** The parts of a step as numbers that a schedule is made of. */
+export function partsOfTurn(operation: number, { cpu = 0, part, releases = 0 }: Turn): number[] {
+  const parts = releases + (part === "begin" || part === "middle" ? 0 : 1);
+  return Array.from({ length: parts }, () => operation | (cpu === 1 ? STEP_CPU : 0));
 }
 
 function partOf(goesOn: boolean, isSuspended: boolean): Pick<Turn, "part"> {

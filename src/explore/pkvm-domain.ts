@@ -5,6 +5,7 @@ import { GIVEN_AWAY, HOST_DATA, SECRET } from "../../assembly/abi/explore.js";
 import type { MachineConfig } from "../machine/config.js";
 import type { Operation } from "../machine/operations.js";
 import type { Domain, DomainPage, Step } from "./domain.js";
+import { withEl2Calls, type El2Call } from "./el2-calls.js";
 
 /** How large a machine is. */
 export interface PkvmSizes {
@@ -32,18 +33,24 @@ export interface PkvmSizes {
   readonly variant?: "android";
   /** The host's own calls about its pages are left out: what is tried is `extras` and what concerns VMs. */
   readonly quietHost?: boolean;
+  /** Calls that take the host's addresses, or that only boot may make. Not with `pages` above 2. */
+  readonly el2Calls?: readonly El2Call[];
   /** Further steps. */
   readonly extras?: readonly (keyof typeof EXTRA_STEPS)[];
 }
 
-/** The sizes by name. */
+/** The sizes by name: exhausted at once, in seconds, in less than a minute; and what is too large for that. */
 export const PKVM_PRESETS = {
   tiny: { pages: 1, tablePages: 1, vms: [true], gfns: 1 },
   small: { pages: 2, tablePages: 2, vms: [true, false], gfns: 1 },
+  medium: { pages: 3, tablePages: 2, vms: [true, false], gfns: 1 },
+  large: { pages: 4, tablePages: 3, vms: [true, true, false], gfns: 2 },
+  calls: { pages: 1, tablePages: 1, vms: [false], gfns: 1, el2Calls: ["boot", "vcpu", "tracing"] },
 } as const satisfies Readonly<Record<string, PkvmSizes>>;
 
 const PAGE = 0x1000n;
 export const FIRST_PFN = 0x4_0000n;
+const EL2_CALLS_PFN = FIRST_PFN + 2n;
 const SPARE_PFN = FIRST_PFN + 6n;
 const RUNNING_PFN = FIRST_PFN + 7n;
 export const TABLE_PFN = FIRST_PFN + 8n;
@@ -79,6 +86,8 @@ const EXTRA_STEPS = {
     { op: "hcall_share_guest", pfn: FIRST_PFN, gfn: FIRST_GFN, nr: WRAP + 1n, prot: RWX },
     { op: "hcall_share_guest", pfn: FIRST_PFN + WRAP, gfn: FIRST_GFN, nr: 1, prot: RWX },
   ],
+  /** A table page by an address near its end. */
+  unalignedTablePage: () => [{ op: "host_memcache_push_at", pa: TABLE_PFN * PAGE + PAGE - 16n }],
   /** A VM whose area, of two pages, goes on behind the end of memory. */
   vmAtTheEnd: (sizes) => [{ ...initVm(0, sizes.vms[0] === true), vm_pa: lastPfn(sizes) * PAGE, vcpus: 2 }],
   /** A vCPU that the VM does not have. */
@@ -134,6 +143,15 @@ const partOf = (slot: number, part: keyof typeof PART): bigint => VMS_PFN + BigI
 
 /** The machine and what is tried on it. */
 export function pkvmDomain(sizes: PkvmSizes): Domain {
+  const domain = plainDomain(sizes);
+  const places = {
+    ...{ own: FIRST_PFN, spare: EL2_CALLS_PFN, hyp: lastPfn(sizes) - 1n },
+    ...{ kvm: partOf(0, "kvm"), hostVcpu: partOf(0, "hostVcpu") },
+  };
+  return sizes.el2Calls === undefined ? domain : withEl2Calls(domain, sizes.el2Calls, places);
+}
+
+function plainDomain(sizes: PkvmSizes): Domain {
   const own = pageRange(FIRST_PFN, sizes.pages);
   const tables = pageRange(TABLE_PFN, sizes.tablePages);
   const gfns = pageRange(0n, sizes.gfns).map((i) => FIRST_GFN + i * (sizes.gfnStride ?? 1n));

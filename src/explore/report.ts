@@ -10,19 +10,22 @@ import {
   TABLE_DEAD,
   TABLE_FREED,
   TABLE_HINT,
+  TABLE_NONE,
   TABLE_RIGHTS,
 } from "../../assembly/abi/explore.js";
+import { FFA_NON_SECURE_TABLE } from "../../assembly/abi/ffa.js";
 import { TLB_BREAK_BEFORE_MAKE, TLB_LEFT_BEHIND, TLB_STALE_USE, TLB_VMID_LEFT } from "../../assembly/abi/tlb.js";
-import { INVARIANTS } from "../machine/invariants.js";
+import { endpointName } from "../machine/ffa-effects.js";
 import { hex } from "../machine/names.js";
 import { errnoName, panicOf } from "../machine/outcome.js";
-import { callerOf } from "./caller.js";
+import { causedBy } from "./caller.js";
 import type { Operation } from "../machine/operations.js";
 import type { HolderChange } from "./counterexample/page-holders.js";
-import { argumentsOf, type Retelling, type RetoldStep } from "./counterexample/retelling.js";
-import type { DomainAccess, Step } from "./domain.js";
-import { RULES } from "./rules.js";
+import { argumentsOf, type Retelling, type RetoldCall, type RetoldStep } from "./counterexample/retelling.js";
+import type { DomainAccess, FalseAnswer, Step } from "./domain.js";
+import { RULES, SEARCH_INVARIANTS } from "./rules.js";
 import type { Finding, SearchCounts, SearchEnd } from "./search.js";
+import { isUserCall, userCallText, type UserCall } from "./user-calls.js";
 
 const ENDED: Readonly<Record<SearchEnd, string>> = {
   exhausted: "every state was visited",
@@ -44,6 +47,7 @@ const TRANSLATION: Readonly<Record<number, string>> = {
   [TABLE_FREED]: "a table page is given back while a cached entry still leads to it",
   [TABLE_HINT]: "an invalidation names a level at which no leaf was: hardware may ignore it",
   [TABLE_ADDRESS]: "a map succeeds, and an address leads elsewhere than it was told to",
+  [TABLE_NONE]: "a walk reads as a table what is none",
   [TABLE_RIGHTS]: "a leaf that keeps its pages loses a right that nobody took from it",
 };
 
@@ -81,13 +85,14 @@ export function ruleName({ kind, code, rule }: Pick<Finding, "kind" | "code" | "
 export function ruleText(finding: Omit<Finding, "steps">, rules: Readonly<Record<string, string>> = {}): string {
   const { kind, code, subject, rule = "" } = finding;
   const at = subject === 0n ? "" : ` at ${hex(subject)}`;
-  const own = rules[rule];
+  // The core knows more of its own kinds than that they are broken.
+  const own = kind === "translation" ? undefined : rules[rule];
   if (own !== undefined) return `it is no longer true${at} that ${own}`;
   switch (kind) {
     case "panic":
       return `EL2 stops${panicOf(code).func === null ? "" : ` in ${panicOf(code).func}`}, and the machine with it`;
     case "invariant":
-      return `it is no longer true${at} that ${INVARIANTS[`I${code}`] ?? `I${code} holds`}`;
+      return `it is no longer true${at} that ${SEARCH_INVARIANTS[`I${code}`] ?? `I${code} holds`}`;
     case "refusal":
       return `a call is refused with -${errnoName(-code) ?? code}, and the state changed all the same`;
     case "secrecy":
@@ -98,6 +103,8 @@ export function ruleText(finding: Omit<Finding, "steps">, rules: Readonly<Record
       return `no VM is left, and ${LEAKS.get(code) ?? "something"}${at} does not come back`;
     case "freed":
       return `what a guest kept to itself${at} is left in a page that is someone else's now`;
+    case "pointer":
+      return `EL2 goes by an address of the host's to a page that it has not pinned${at}`;
     case "progress":
       return `the host's access${at} faults for ever: EL2 handles the fault, and nothing changes`;
     case "refinement":
@@ -152,14 +159,16 @@ export function stepText(step: Step): string {
   return `CPU ${cpu}: ${text}${goesOn}${isLeft ? ` (until it releases its locks${times})` : ""}`;
 }
 
-function operationText(step: Operation | DomainAccess): string {
+function operationText(step: Operation | DomainAccess | UserCall | FalseAnswer): string {
   if (step.op === "access") return accessText(step);
+  if (isUserCall(step)) return userCallText(step);
+  if (step.op === "false_answer") return `the SPMC will answer with ${step.field} ${hex(step.value)}`;
   const { op } = step;
   return [op, ...Object.entries(argumentsOf(step)).map(([name, value]) => `${name}=${value}`)].join(" ");
 }
 
 function accessText({ access: { stage2, ipa, kind, value = 0n } }: DomainAccess): string {
-  const who = stage2 === "host" ? "host" : `VM ${hex(stage2)}`;
+  const who = stage2 === "host" ? "host" : endpointName(stage2 & ~FFA_NON_SECURE_TABLE);
   return `${who} ${kind}s ${hex(ipa)}${kind === "write" ? ` = ${hex(value)}${whoseData(value)}` : ""}`;
 }
 
@@ -180,15 +189,21 @@ export function findingText(
   { steps }: Retelling,
   rules?: Readonly<Record<string, string>>,
 ): string[] {
-  const last = finding.steps.at(-1);
-  const by = last === undefined ? "nobody: the first state is like that" : callerOf(last);
+  const by = causedBy(finding.steps) ?? "nobody: the first state is like that";
   return [ruleText(finding, rules), `caused by: ${by}`, ...steps.flatMap((step, index) => retoldText(step, index + 1))];
 }
 
-function retoldText({ step, answer, sentence, changes }: RetoldStep, number: number): string[] {
+function retoldText({ step, answer, calls, sentence, changes }: RetoldStep, number: number): string[] {
   const head = `${String(number).padStart(3)}. ${stepText(step)}  ->  ${answer}`;
   const why = sentence === null ? [] : [`       ${sentence}`];
-  return [head, ...why, ...changes.map((change) => `       ${changeText(change)}`)];
+  const made = isUserCall(step) ? calls.map((call) => `       ${hypercallText(call)}`) : [];
+  return [head, ...made, ...why, ...changes.map((change) => `       ${changeText(change)}`)];
+}
+
+/** `EL2: host_share_hyp pfn=0x40000  ->  0`. */
+function hypercallText({ operation, outcome }: RetoldCall): string {
+  const { ret, errno, panic } = outcome;
+  return `EL2: ${operationText(operation)}  ->  ${panic === null ? (errno === null ? ret : `-${errno}`) : "panic"}`;
 }
 
 /** `pfn 0x40000: host OWNED -> NOPAGE`. */

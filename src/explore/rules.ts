@@ -1,6 +1,8 @@
 // What a search looks after, and the names by which a rule is chosen.
 
 import * as abi from "../../assembly/abi/explore.js";
+import { EFFECT_INVARIANTS } from "../machine/effect-invariants.js";
+import { INVARIANTS } from "../machine/invariants.js";
 
 /** Kinds of findings. `invariant`: a rule about states that the system declares, each with a name of its own. */
 export const FINDING_KINDS = {
@@ -14,6 +16,7 @@ export const FINDING_KINDS = {
   refinement: abi.FINDING_REFINEMENT,
   translation: abi.FINDING_TRANSLATION,
   progress: abi.FINDING_PROGRESS,
+  pointer: abi.FINDING_POINTER,
   watched: abi.FINDING_WATCHED,
 } as const;
 
@@ -29,14 +32,21 @@ export const RULES: Readonly<Record<Exclude<FindingKind, "invariant" | "watched"
   leak: "once the last VM is gone, pages, table pages and references are what they were",
   refinement: "every call is answered, and changes pages, as the specification machine says",
   translation: "no table changes without break-before-make, and no translation outlives what the tables grant",
+  pointer: "EL2 follows no address of the host's but to what it has pinned",
   progress: "a fault that is handled does not come back unchanged",
+};
+
+/** The invariants of pKVM that a search looks after: those of single states, and I21, which compares two. */
+export const SEARCH_INVARIANTS: Readonly<Record<string, string>> = {
+  ...INVARIANTS,
+  I21: EFFECT_INVARIANTS["I21"] ?? "",
 };
 
 /** What can be asked for by name; `invariant` stands for all those that the system declares. */
 export type RuleName = Exclude<FindingKind, "watched">;
 
 /** Asked for unless a search says otherwise: they slow it down by little. */
-export const CHEAP_RULES: readonly RuleName[] = ["panic", "invariant", "refusal", "secrecy", "integrity"];
+export const CHEAP_RULES: readonly RuleName[] = ["panic", "invariant", "refusal", "secrecy", "integrity", "pointer"];
 
 /** What a search for findings of one kind asks for. */
 export const rulesFor = (kind: FindingKind): readonly RuleName[] =>
@@ -45,4 +55,21 @@ export const rulesFor = (kind: FindingKind): readonly RuleName[] =>
 /** Rules as the core takes them: 1 << FINDING_*. */
 export function ruleMask(rules: readonly RuleName[]): number {
   return rules.reduce((mask, rule) => mask | (1 << FINDING_KINDS[rule]), 0);
+}
+
+/**
+ * What a search over another system than pKVM looks after: kinds of rules by name, and for `invariant` those that the system
+ * declares, all of them or these.
+ */
+export function asksFor(options: {
+  readonly rules?: readonly RuleName[];
+  readonly invariants?: readonly string[];
+}): (rule: string) => boolean {
+  const { rules, invariants } = options;
+  if (rules === undefined) return () => true;
+  const asked = new Set<string>(rules);
+  return (rule) => {
+    if (asked.has(rule) || Object.hasOwn(RULES, rule)) return asked.has(rule);
+    return asked.has("invariant") && (invariants?.includes(rule) ?? true);
+  };
 }

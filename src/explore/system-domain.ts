@@ -1,7 +1,8 @@
 // What a search over a machine of another system than pKVM alone is about: partition managers, a pKVM host before a secure
 // world, Gunyah. Its states are told apart by the words of its memory, and its rules are looked after here, not in the core.
 
-import type { ResolvedConfig } from "../machine/config.js";
+import type { MachineConfig, ResolvedConfig } from "../machine/config.js";
+import type { FfaConfig } from "../machine/ffa-config.js";
 import type { Machine } from "../machine/machine.js";
 import type { Operation } from "../machine/operations.js";
 import type { Domain, Step } from "./domain.js";
@@ -35,8 +36,8 @@ export interface Watch<S extends SystemStep = SystemStep> {
   enter(): void;
   /** Whether this step is tried there. */
   isPossible(step: S): boolean;
-  /** After every step: what follows from it by itself, such as that contents are no secret any more. */
-  settle(): void;
+  /** After every step, and in the first state: what follows by itself, such as that contents are no secret any more. */
+  settle(step?: S): void;
   /** What the step broke that led here from the state that was entered. */
   stepBreaks(step: S, answer: StepAnswer): Broken | null;
   /** Whether this step may change the state although it is refused. */
@@ -51,10 +52,17 @@ export interface Marks {
   write(pa: bigint, word: bigint): void;
 }
 
+/** Whether a rule is looked after, by name. */
+export type Asked = (rule: string) => boolean;
+
 export interface SystemDomain<S extends SystemStep = SystemStep> {
-  /** `ffa`, `pkvm-ffa`, `gunyah`. */
+  /** `ffa`, `pkvm-ffa`, `pkvm-host`, `gunyah`. */
   readonly system: string;
   readonly config: ResolvedConfig;
+  /** The same before it was completed, as the header of a trace has it; left out where no trace can be written. */
+  readonly given?:
+    | { readonly system: "pkvm"; readonly config: MachineConfig }
+    | { readonly system: "ffa"; readonly config: FfaConfig };
   /** What keeps the search finite, in words. */
   readonly bounds: string;
   /** Makes what is made on first use; leaves the machine as it was, for whoever looks at it by its calls. */
@@ -62,11 +70,20 @@ export interface SystemDomain<S extends SystemStep = SystemStep> {
   /** Lead to the first state; all must succeed. */
   readonly setUp: readonly Operation[];
   readonly steps: readonly S[];
+  /** Frames that a finding is told by. Default: all that the machine has. */
+  readonly pages?: readonly bigint[];
   /** What receive buffers hold is part of a state. Default: false. */
   readonly keepMailboxes?: boolean;
+  /** Words of memory that are part of a state, by physical address (Gunyah: of other systems all are). */
+  readonly countedWords?: readonly bigint[];
+  /** Words that no call reads again tell states apart, too (Gunyah: only to see that they make no difference). Default: false. */
+  readonly keepDead?: boolean;
   /** What the rules demand, by name. */
   readonly rules: Readonly<Record<string, string>>;
-  readonly watch: (machine: Machine, marks: Marks) => Watch<S>;
+  /** Those of them that are looked after only when they are named. Default: none. */
+  readonly onlyByName?: readonly string[];
+  /** Rules that nobody asked for are none to the watch: what breaks them must not hide what breaks another. */
+  readonly watch: (machine: Machine, marks: Marks, asked: Asked) => Watch<S>;
 }
 
 /** What any search is about. */

@@ -2,16 +2,13 @@
 // (assembly/explore/any-system.ts), the rules are those of the domain. Slower than the search over pKVM (search.ts), whose
 // states and rules the core knows.
 
-import { EXPLORE_ACCESS } from "../../assembly/abi/explore.js";
 import { MUTATION_NONE } from "../../assembly/abi/mutations.js";
-import { OPERATION_A, OPERATION_SIZE, OPERATION_VM } from "../../assembly/abi/operations.js";
-import { encodeAccess, handleOf } from "../machine/accesses.js";
+import { OPERATION_SIZE } from "../../assembly/abi/operations.js";
 import { Machine } from "../machine/machine.js";
-import { encodeOperation } from "../machine/operations.js";
-import type { Step } from "./domain.js";
-import { RULES } from "./rules.js";
+import { packStep, type Step } from "./domain.js";
+import { asksFor, RULES } from "./rules.js";
 import type { Finding, SearchCounts, SearchEnd, SearchOptions } from "./search.js";
-import type { Broken, SystemDomain, Watch } from "./system-domain.js";
+import type { Asked, Broken, SystemDomain, Watch } from "./system-domain.js";
 import { instantiateVariant, type ExploreCore } from "./variant.js";
 
 const DEFAULT_STATES = 500_000;
@@ -30,6 +27,7 @@ interface Records {
 export class SystemSearch {
   readonly #core: ExploreCore;
   readonly #domain: SystemDomain;
+  readonly #asked: Asked;
   readonly #watch: Watch;
   readonly #records: readonly Records[];
   readonly #parents: number[] = [0];
@@ -44,17 +42,25 @@ export class SystemSearch {
   #tried = 0n;
   #transitions = 0n;
 
-  private constructor(core: ExploreCore, machine: Machine, domain: SystemDomain, records: readonly Records[]) {
+  private constructor(
+    core: ExploreCore,
+    machine: Machine,
+    domain: SystemDomain,
+    records: readonly Records[],
+    asked: Asked,
+  ) {
     this.#core = core;
+    this.#asked = asked;
     this.#domain = domain;
     this.#records = records;
     const { exports } = core;
-    this.#watch = domain.watch(machine, {
-      read: (pa) => BigInt.asUintN(64, exports.readWord(pa)),
-      write: (pa, word) => {
+    const marks = {
+      read: (pa: bigint) => BigInt.asUintN(64, exports.readWord(pa)),
+      write: (pa: bigint, word: bigint) => {
         exports.writeWord(pa, word);
       },
-    });
+    };
+    this.#watch = domain.watch(machine, marks, asked);
   }
 
   /**
@@ -79,9 +85,12 @@ export class SystemSearch {
       if (status !== "ok" || ret < 0) throw new Error(`${operation.op}: ${reason ?? status}`);
     }
     exports.setMutation(mutation);
-    const search = new SystemSearch(core, machine, domain, records);
+    const search = new SystemSearch(core, machine, domain, records, asksFor(options));
     machine.tlb.suppress(options.withoutTlbi ?? null);
-    const watchesTranslation = options.rules?.includes("translation") === true;
+    const byDefault = Object.hasOwn(domain.rules, "translation") && domain.onlyByName?.includes("translation") !== true;
+    const watchesTranslation = options.rules?.includes("translation") ?? byDefault;
+    exports.keepDead(Number(domain.keepDead === true));
+    for (const pa of domain.countedWords ?? []) exports.countWord(pa);
     if (exports.startAny(Number(domain.keepMailboxes === true), Number(watchesTranslation)) === 0)
       throw new RangeError("the machine does not fit");
     search.#begin();
@@ -153,7 +162,7 @@ export class SystemSearch {
     }
     const code = exports.panickedCode();
     if (code !== 0) {
-      this.#found({ kind: "panic", rule: "panic", subject: 0n }, state, index, code);
+      if (this.#asked("panic")) this.#found({ kind: "panic", rule: "panic", subject: 0n }, state, index, code);
       return;
     }
     const breach = exports.brokenTranslation();
@@ -167,7 +176,7 @@ export class SystemSearch {
     const next = this.#visit();
     if (next === NO_STATE) return;
     if (next !== state) this.#transitions++;
-    const isKept = ret < 0 && next !== state && !this.#watch.mayKeep(step);
+    const isKept = this.#asked("refusal") && ret < 0 && next !== state && !this.#watch.mayKeep(step);
     const refused: Broken | null = isKept ? { kind: "refusal", rule: "refusal", subject: 0n } : null;
     const broken = this.#watch.stepBreaks(step, { ret, reason: exports.lastReason() }) ?? refused;
     if (next === known) this.#add(state, index);
@@ -186,7 +195,7 @@ export class SystemSearch {
   #perform(index: number): number {
     const { first, count } = this.#records[index] ?? { first: 0, count: 0 };
     const ret = this.#core.exports.performSteps(first, count);
-    if (this.#core.exports.panickedCode() === 0) this.#watch.settle();
+    if (this.#core.exports.panickedCode() === 0) this.#watch.settle(this.#domain.steps[index]);
     return ret;
   }
 
@@ -242,14 +251,4 @@ function packSteps({ steps }: SystemDomain, pageSize: number, view: DataView, at
     first += calls.length;
     return { first: first - calls.length, count: calls.length };
   });
-}
-
-function packStep(step: Step, pageSize: number, view: DataView, at: number): void {
-  if (step.op !== "access") {
-    encodeOperation(step, view, at);
-    return;
-  }
-  view.setUint16(at, EXPLORE_ACCESS, true);
-  view.setUint16(at + OPERATION_VM, handleOf(step.access.stage2), true);
-  encodeAccess(step.access, pageSize, view, at + OPERATION_A);
 }

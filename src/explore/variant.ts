@@ -6,6 +6,8 @@ import { compileModule, instantiateModule, type Core, type CoreExports, type Cor
 /** What assembly/explore/index.ts exports besides. */
 export interface ExploreExports extends CoreExports {
   setMutation(bug: number): void;
+  agreedVersion(): number;
+  setFalseAnswer(what: number, instead: bigint): void;
   choosePrivateRange(wanted: number): void;
   reserveExploration(
     states: number,
@@ -36,24 +38,21 @@ export interface ExploreExports extends CoreExports {
   findingAt(index: number): number;
   parentOf(state: number): number;
   operationTo(state: number): number;
-  beginShare(): void;
-  beginDepth(): void;
+  startShare(): void;
+  beginRound(lookOnly: number): void;
   runShare(states: number): number;
-  statesAhead(): number;
-  discoveredCount(): number;
+  endRound(): number;
+  foundBy(worker: number): number;
+  receiveFound(worker: number, rows: number): void;
+  partsToSend(most: number): number;
+  partsSent(): number;
+  takeParts(worker: number, bytes: number): void;
+  brokenStates(): number;
+  brokenStatesCount(): number;
+  takeBroken(count: number): void;
+  takeRound(): void;
   shareIsFull(): number;
   shareWindow(): number;
-  outbox(peer: number): number;
-  offersFor(peer: number): number;
-  forgetOffers(peer: number): void;
-  takeOffers(peer: number, count: number): number;
-  takeBack(count: number): void;
-  partsFor(peer: number, most: number): number;
-  partsSentTo(peer: number): number;
-  takeParts(peer: number, bytes: number): void;
-  handOver(most: number): number;
-  handedOverCount(): number;
-  takeOver(peer: number, count: number): number;
   reserveWords(states: number, bytes: number): number;
   areWordsFull(): number;
   wordStates(): number;
@@ -65,7 +64,29 @@ export interface ExploreExports extends CoreExports {
   visitAny(): number;
   performSteps(first: number, count: number): number;
   lastReason(): number;
+  makeHost(firstPfn: bigint, frames: number, kind: number, pages: number, reserved: bigint): number;
+  hostWindow(): number;
+  serve(record: number): number;
+  brokenByHostStep(): number;
+  brokenInHost(): number;
+  hostBreachAt(): bigint;
   freeFragments(): number;
+  ffaBufferPages(id: number): number;
+  mmLevel(table: number, ipa: bigint): number;
+  mmMode(table: number, ipa: bigint): number;
+  mmOutput(table: number, ipa: bigint): bigint;
+  keepDead(keep: number): void;
+  countWord(pa: bigint): number;
+  reachOf(vmid: number, pa: bigint, index: number): bigint;
+  lockLeft(): bigint;
+  lockPairCount(): number;
+  lockHeld(pair: number): bigint;
+  lockTaken(pair: number): bigint;
+  monitorAnswer(register: number): bigint;
+  pendingRequest(recPa: bigint): number;
+  realmEntry(rdPa: bigint, ipa: bigint): bigint;
+  realmEntryLevel(): number;
+  realmStateAt(rdPa: bigint): number;
   readWord(pa: bigint): bigint;
   writeWord(pa: bigint, value: bigint): void;
   wayWindow(): number;

@@ -14,6 +14,7 @@ import {
 import { ConfigError, parseConfig, rangeField, regionField, switchField, u32Field, u64 } from "./config-values.js";
 import type { FfaManagersConfig } from "./ffa-config.js";
 import { levelShift, tableGeometry, tablePagesFor, type TableGeometry } from "./geometry.js";
+import { CONFIG_CCA_VMIDS } from "../../assembly/abi/cca.js";
 import { FFA_BOTH, FFA_HYPERVISOR_ALONE, FFA_SPMC_ALONE } from "../../assembly/abi/ffa.js";
 import { resolveSecureWorld, secureWorldSchema } from "./secure-world.js";
 
@@ -192,8 +193,16 @@ export interface GunyahConfig extends Resolved {
   readonly memdb_bytes: number;
 }
 
+/** The configuration of a machine with realms, complete. */
+export interface CcaConfig extends Resolved {
+  readonly kind: "cca";
+  readonly regions: readonly Region[];
+  readonly vmids: number;
+}
+
 /** What a machine is made from. */
-export type ResolvedConfig = HostConfig | KvmHostConfig | LoneTableConfig | GunyahConfig | FfaManagersConfig;
+export type ResolvedConfig =
+  HostConfig | KvmHostConfig | LoneTableConfig | GunyahConfig | FfaManagersConfig | CcaConfig;
 
 /**
  * Checks a host configuration and fills in what it leaves out.
@@ -447,6 +456,7 @@ const KINDS = {
   kvm: abi.KIND_KVM,
   gunyah: abi.KIND_GUNYAH,
   ffa: abi.KIND_FFA,
+  cca: abi.KIND_CCA,
 } as const;
 
 /** The packed record of assembly/abi/config.ts. */
@@ -466,6 +476,7 @@ export function packConfig(config: ResolvedConfig): Uint8Array {
   if (config.kind === "ffa") packFfa(config, put32);
   else if (config.kind === "kvm") packKvm(config, view, put32);
   else if (config.kind === "gunyah") packGunyah(config, view, put32);
+  else if (config.kind === "cca") put32(CONFIG_CCA_VMIDS, config.vmids);
   else packHost(config, view, put32);
   packRegions(config.regions, view, put32);
   return bytes;

@@ -1,6 +1,7 @@
 // What an operation did, in words: stage-2 descriptors decoded, effects as sentences, runs of equal effects as one.
 // Encodings: pKVM EL2 reference, sections 1.4 to 1.6 and 2.1.
 
+import { ccaSentence } from "./cca-effects.js";
 import { GUEST_MMIO } from "../../assembly/abi/android.js";
 import { NOPAGE, PKVM_ID_GUEST, POISON } from "../../assembly/abi/codes.js";
 import { FFA_NON_SECURE_TABLE, FFA_NORMAL_WORLD_TABLE } from "../../assembly/abi/ffa.js";
@@ -19,7 +20,7 @@ export interface TableContext {
   readonly pageShift: number;
   /** A lone table has no owners: what its annotations mean is its user's business. */
   readonly config: {
-    readonly kind: "pkvm" | "replayed" | "page_table" | "kvm" | "gunyah" | "ffa";
+    readonly kind: "pkvm" | "replayed" | "page_table" | "kvm" | "gunyah" | "ffa" | "cca";
     readonly secure_world?: object;
   };
 }
@@ -385,6 +386,9 @@ function sentence(effect: SingleEffect, context: TableContext): string {
       return `KVM_RUN returns with exit reason ${effect.reason}, gpa ${hex(effect.gpa)}, ${sizeName(effect.size)}`;
     case "pool":
       return `${count(effect.free, "pool page")} not in use, ${count(effect.splitPages, "page")} in the split cache`;
+    case "smc_result":
+    case "granule":
+      return ccaSentence(effect);
   }
 }
 

@@ -2,6 +2,7 @@
 
 import * as kvm from "../../assembly/abi/kvm.js";
 import * as abi from "../../assembly/abi/records.js";
+import { decodeCcaEffect, type CcaEffect } from "./cca-effects.js";
 import { decodeFfaEffect, type FfaEffect } from "./ffa-effects.js";
 import { decodeOwner, type Owner } from "./gunyah-names.js";
 import { decodeResourceManagerEffect, type EffectFields, type ResourceManagerEffect } from "./gunyah-rm-effects.js";
@@ -147,7 +148,8 @@ export type Effect =
   | ResourceManagerEffect
   | { readonly kind: "hyp_map"; readonly pa: bigint; readonly before: bigint; readonly after: bigint }
   | KvmEffect
-  | FfaEffect;
+  | FfaEffect
+  | CcaEffect;
 
 /**
  * What a plain KVM host does besides. `memslot`: size before and after, 0 where there is none; `fd` 0: memory of the VMM.
@@ -340,7 +342,7 @@ export function decodeEffect(view: DataView, record: number): Effect | undefined
 }
 
 function decodeElsewhere(kind: number, fields: EffectFields): Effect | undefined {
-  return decodeResourceManagerEffect(kind, fields) ?? decodeFfaEffect(kind, fields);
+  return decodeResourceManagerEffect(kind, fields) ?? decodeFfaEffect(kind, fields) ?? decodeCcaEffect(kind, fields);
 }
 
 function known(kind: number, effect: Effect | undefined): Effect {

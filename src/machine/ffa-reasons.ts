@@ -88,5 +88,7 @@ export const FFA_REASONS: readonly (readonly [code: number, reason: Reason])[] =
   [ffa.REASON_FFA_PERM_VALUE,         ["arguments", "none", plain, "permission FOUND, must be 7, 5 or 3"]],
   [ffa.REASON_FFA_EXECUTE,            ["receivers", "endpoint", null, "non-secure memory cannot be executable for SUBJECT: the platform protects none"]],
   [ffa.REASON_FFA_OWNER,              ["transaction", "handle", endpoint, "SUBJECT is a transaction of EXPECTED"]],
+  [ffa.REASON_FFA_BUFFER_OWNER,       ["buffers", "endpoint", null, "the caller has no say over the buffers of SUBJECT"]],
+  [ffa.REASON_FFA_OUTPUT,             ["page table", "ipa", null, "SUBJECT leads elsewhere already: that takes an unmap"]],
   [ffa.REASON_FFA_TABLE_MEMORY,       ["page table", "pa", null, "a table is needed at SUBJECT and there is no page for it"]],
 ];

@@ -2,6 +2,7 @@
 // arch/arm64/kvm/hyp). Where a tracefs recording spells a verb differently, both spellings are listed.
 
 import { ANDROID_FUNCTIONS } from "./android-functions.js";
+import { CCA_FUNCTIONS } from "./cca-functions.js";
 import { checkingFunction, FFA_FUNCTIONS, type FunctionRow } from "./ffa-functions.js";
 import { FFA_PROXY_FUNCTIONS, proxyFunction } from "./ffa-proxy-reasons.js";
 import { GUNYAH_FUNCTIONS } from "./gunyah-functions.js";
@@ -54,6 +55,13 @@ const FUNCTIONS: Readonly<Record<string, FunctionRow>> = {
   host_test_clear_young_guest:   ["__pkvm_host_test_clear_young_guest",   MEM_PROTECT, "3.12"],
   host_mkyoung_guest:            ["__pkvm_host_mkyoung_guest",            MEM_PROTECT, "3.12"],
 
+  hcall_create_private_mapping:  ["__pkvm_create_private_mapping",        "nvhe/mm.c", "7.2"],
+  hcall_adjust_pc:               ["__kvm_adjust_pc",                      HYP_MAIN,    "7.2"],
+  hcall_vcpu_run:                ["__kvm_vcpu_run",                       HYP_MAIN,    "7.2"],
+  hcall_vgic_v3_save_aprs:       ["__vgic_v3_save_aprs",                  HYP_MAIN,    "7.2"],
+  hcall_tracing_load:            ["__tracing_load",                       "nvhe/trace.c","10.4"],
+  hcall_tracing_unload:          ["__tracing_unload",                     "nvhe/trace.c","10.4"],
+
   hcall_donate_guest:            ["__pkvm_host_donate_guest",             HYP_MAIN,    "7.2"],
   hcall_share_guest:             ["__pkvm_host_share_guest",              HYP_MAIN,    "7.2"],
   hcall_unshare_guest:           ["__pkvm_host_unshare_guest",            HYP_MAIN,    "7.2"],
@@ -96,6 +104,7 @@ const REFERENCES: readonly (readonly [reference: string, functions: Readonly<Rec
   ["host and VMM reference", KVM_FUNCTIONS],
   ["Gunyah reference", GUNYAH_FUNCTIONS],
   ["FF-A reference", FFA_FUNCTIONS],
+  ["CCA reference", CCA_FUNCTIONS],
 ];
 
 /**

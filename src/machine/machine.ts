@@ -26,6 +26,8 @@ import {
   type ResolvedConfig,
 } from "./config.js";
 import { resolveGunyahConfig, type GunyahMachineConfig } from "./gunyah-config.js";
+import { CCA_INVARIANTS } from "./cca-invariants.js";
+import { ccaErrorName } from "./cca-reasons.js";
 import { gunyahErrorName } from "./gunyah-names.js";
 import {
   eachLeaf,
@@ -249,6 +251,7 @@ export class Machine {
   /** How an operation's errors are called: Linux errnos or FF-A's error codes, negated, or Gunyah's error numbers. */
   #errorNames(code: number): (ret: number) => string | null {
     if (this.config.kind === "gunyah") return (ret) => gunyahErrorName(ret, code);
+    if (this.config.kind === "cca") return (ret) => ccaErrorName(ret, operationName(code) ?? "");
     const name = operationName(code)?.startsWith("ffa_") === true ? ffaErrorName : errnoName;
     return (ret) => (ret < 0 ? name(ret) : null);
   }
@@ -590,7 +593,7 @@ export class Machine {
 
   /**
    * Checks the isolation invariants over the whole state: those of pKVM (reference pkvm-el2 section 11) or Gunyah (reference
-   * gunyah section 9), or those of FF-A (reference ffa section 17), or both where a host has a secure world; other machines
+   * gunyah section 9), those of realm memory (reference cca section 13), or those of FF-A (reference ffa section 17), or both where a host has a secure world; other machines
    * have none.
    *
    * @param names which, for example `["I2", "I5"]` or `["F1"]`; all if left out
@@ -608,12 +611,17 @@ export class Machine {
     );
   }
 
+  #invariants(): Readonly<Record<string, string>> {
+    if (this.config.kind === "cca") return CCA_INVARIANTS;
+    return this.config.kind === "gunyah" ? GUNYAH_INVARIANTS : INVARIANTS;
+  }
+
   #checkHypervisorInvariants(names: readonly string[] | undefined): Violation | null {
     const { exports } = this.#core;
-    const known = this.config.kind === "gunyah" ? GUNYAH_INVARIANTS : INVARIANTS;
+    const known = this.#invariants();
     const number = exports.checkInvariants(invariantMask(names, known));
     if (number === 0) return null;
-    const invariant = `I${number}`;
+    const invariant = `${this.config.kind === "cca" ? "R" : "I"}${number}`;
     return {
       invariant,
       statement: known[invariant] ?? invariant,

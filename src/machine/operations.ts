@@ -3,7 +3,10 @@
 
 import * as abi from "../../assembly/abi/operations.js";
 import { ANDROID_OPERATIONS } from "./android-operations.js";
-import { FFA_OPERATIONS } from "./ffa-operations.js";
+import { FFA_MM_OPERATIONS } from "./ffa-mm-operations.js";
+import { CCA_OPERATIONS } from "./cca-operations.js";
+import { EL2_CALL_OPERATIONS } from "./el2-call-operations.js";
+import { FFA_BUFFER_OPERATIONS, FFA_OPERATIONS } from "./ffa-operations.js";
 import { GUNYAH_OPERATIONS } from "./gunyah-operations.js";
 import { RESOURCE_MANAGER_OPERATIONS } from "./gunyah-rm-operations.js";
 import { KVM_OPERATIONS } from "./kvm-operations.js";
@@ -56,6 +59,13 @@ const POISON_FAULT = { esr: u64("a"), hpfar: u64("b"), far: u64("c") } as const;
 const ADDR = { addr: u64("a") } as const;
 const ADDR_SIZE = { ...ADDR, size: u64("b") } as const;
 const MEMCACHE = { mc: { kind: "flag", at: "vcpu", bit: 31, inverted: true } } as const;
+
+const OF_SEARCHES = {
+  ...FFA_BUFFER_OPERATIONS,
+  ...FFA_MM_OPERATIONS,
+  ...CCA_OPERATIONS,
+  ...EL2_CALL_OPERATIONS,
+} as const satisfies Record<string, Verb>;
 
 /** Every operation by its name. */
 export const OPERATIONS = {
@@ -142,7 +152,11 @@ export const OPERATIONS = {
   ...GUNYAH_OPERATIONS,
   ...RESOURCE_MANAGER_OPERATIONS,
   ...FFA_OPERATIONS,
+  ...OF_SEARCHES,
 } as const satisfies Record<string, Verb>;
+
+/** Whether only searches make this call: no trace and no scenario has a machine for it. */
+export const isOfSearches = (name: string): boolean => Object.hasOwn(OF_SEARCHES, name);
 
 /** The name of a verb, as traces, the CLI and explanations spell it. */
 export type OperationName = keyof typeof OPERATIONS;

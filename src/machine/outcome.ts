@@ -1,6 +1,7 @@
 // What an operation answered, in names: errno, reason of the refusal, panic.
 
 import * as android from "../../assembly/abi/android.js";
+import * as cca from "../../assembly/abi/cca.js";
 import * as codes from "../../assembly/abi/codes.js";
 import * as ffa from "../../assembly/abi/ffa.js";
 import * as ffaProxy from "../../assembly/abi/ffa-proxy.js";
@@ -60,6 +61,8 @@ export interface OutcomeDetails {
   readonly splitPages?: number;
   /** gmem_host_fault: where the process's access leads, in bytes. */
   readonly hostMap?: bigint;
+  /** RMM: x1 to x4. */
+  readonly smc?: readonly [bigint, bigint, bigint, bigint];
   /** kvm_guest_fault: what KVM_RUN returns with. `gpa` and `size` in bytes. */
   readonly runExit?: { readonly reason: number; readonly gpa: bigint; readonly size: bigint };
   /** Gunyah: what a call answers beside its result: a capability, a handle, an address. Present without effects too. */
@@ -108,7 +111,7 @@ function namesOf(prefix: string, ...tables: readonly Readonly<Record<string, num
   return names;
 }
 
-const REASONS = namesOf("REASON_", codes, android, kvm, gunyah, resourceManager, ffa, ffaProxy);
+const REASONS = namesOf("REASON_", codes, android, kvm, gunyah, resourceManager, ffa, ffaProxy, cca);
 
 /** Name of a REASON_* code, for example `host_state`; null for none. */
 export function reasonName(code: number): string | null {
@@ -148,9 +151,15 @@ const PANICS: ReadonlyMap<number, Omit<Panic, "code">> = new Map<number, Omit<Pa
   [codes.PANIC_HYP_POOL, bug("hyp_alloc_pages")],
   [codes.PANIC_PGTABLE_NULL_HOOK, EL2_FAULT],
   [gunyah.PANIC_CRITICAL_VCPU_FAULT, bug("vcpu_halted")],
+  [gunyah.PANIC_PGTABLE_RANGE, bug("pgtable_vm_map")],
+  [gunyah.PANIC_DERIVE_REMAP, bug("memextent_derive")],
   [codes.PANIC_FFA_HOST_UNSHARE_RANGES, warn("ffa_host_unshare_ranges")],
   [codes.PANIC_FFA_MAILBOX, warn("do_ffa_rxtx_unmap")],
   [codes.PANIC_INIT_FINALISE, warn("__pkvm_init_finalise")],
+  [cca.PANIC_RMM_DELEGATE, bug("smc_granule_delegate")],
+  [cca.PANIC_RMM_UNDELEGATE, bug("smc_granule_undelegate")],
+  [cca.PANIC_RMM_UNLOCK, bug("granule_unlock")],
+  [cca.PANIC_RMM_REFCOUNT, bug("atomic_granule_put")],
 ]);
 
 /** The panic with code PANIC_*. */
@@ -245,6 +254,9 @@ function detailsOf(effects: readonly Effect[]): OutcomeDetails {
         break;
       case "run_exit":
         details.runExit = { reason: effect.reason, gpa: effect.gpa, size: effect.size };
+        break;
+      case "smc_result":
+        details.smc = effect.registers;
         break;
       case "reply":
         details.reply = effect.reply;

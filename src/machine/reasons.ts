@@ -1,12 +1,15 @@
 // Why an operation was refused, and where EL2 would have stopped: the codes of assembly/abi/codes.ts as sentences.
 // The order of an operation's checks is EL2's (pKVM EL2 reference, sections 3 to 7), so the one named here is the first that failed.
 
+import * as cca from "../../assembly/abi/cca.js";
 import { ANDROID_REASONS } from "./android-reasons.js";
+import { CCA_REASONS } from "./cca-reasons.js";
+import { EL2_CALL_REASONS } from "./el2-call-reasons.js";
 import * as codes from "../../assembly/abi/codes.js";
 import { endpointName } from "./ffa-effects.js";
 import { FFA_PROXY_REASONS } from "./ffa-proxy-reasons.js";
 import { FFA_REASONS } from "./ffa-reasons.js";
-import { PANIC_CRITICAL_VCPU_FAULT } from "../../assembly/abi/gunyah.js";
+import { PANIC_CRITICAL_VCPU_FAULT, PANIC_DERIVE_REMAP, PANIC_PGTABLE_RANGE } from "../../assembly/abi/gunyah.js";
 import { kernelFunction } from "./functions.js";
 import { GUNYAH_REASONS } from "./gunyah-reasons.js";
 import { RESOURCE_MANAGER_REASONS } from "./gunyah-rm-reasons.js";
@@ -169,6 +172,8 @@ const REASONS: ReadonlyMap<number, Reason> = new Map<number, Reason>([
   ...RESOURCE_MANAGER_REASONS,
   ...FFA_REASONS,
   ...FFA_PROXY_REASONS,
+  ...CCA_REASONS,
+  ...EL2_CALL_REASONS,
 ]);
 
 /** The subject of a check, in the unit its reason gives it. */
@@ -300,9 +305,15 @@ const PANICS: ReadonlyMap<number, string> = new Map([
   [codes.PANIC_HYP_POOL, "the page pool contradicts itself"],
   [codes.PANIC_PGTABLE_NULL_HOOK, "a guest table has no hook to free a detached table"],
   [PANIC_CRITICAL_VCPU_FAULT, "HLOS took a fault that is neither handled nor passed on to it"],
+  [PANIC_PGTABLE_RANGE, "the range is outside what the page table translates"],
+  [PANIC_DERIVE_REMAP, "the mappings of the parent could not be moved to the child"],
   [codes.PANIC_FFA_HOST_UNSHARE_RANGES, "a page of the transaction is no longer shared"],
   [codes.PANIC_FFA_MAILBOX, "a page of RX or TX is no longer shared with EL2, or something else pins it"],
   [codes.PANIC_INIT_FINALISE, "EL2 cannot take the machine over as it finds it"],
+  [cca.PANIC_RMM_DELEGATE, "EL3 refuses to give the granule to the Realm world"],
+  [cca.PANIC_RMM_UNDELEGATE, "EL3 refuses to give the granule back to the Non-secure world"],
+  [cca.PANIC_RMM_UNLOCK, "the lock of the granule is free already"],
+  [cca.PANIC_RMM_REFCOUNT, "the granule's reference count leaves its limits"],
 ]);
 
 /** `EL2 panicked in hyp_page_ref_dec (bug): the page has no reference to drop`. */

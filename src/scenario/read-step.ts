@@ -1,7 +1,7 @@
 // One step of a scenario: its verb is the key whose value says what the step is about.
 
 import { HOST_CALL_NAMES, hostCall, needsPages } from "../consequences/host-calls.js";
-import { OPERATIONS, verbNamed } from "../machine/operations.js";
+import { isOfSearches, OPERATIONS, verbNamed } from "../machine/operations.js";
 import { excerpt } from "../trace/replay.js";
 import { suggestion } from "../trace/spelling.js";
 import type { Cast, Role } from "./cast.js";
@@ -196,9 +196,10 @@ function readOperation({ source, cast, saved }: StepContext, path: Path, fields:
     if (save !== null) saved.add(save);
     return { verb: "operation", op, args, save };
   }
-  const verb = verbNamed(op);
+  const verb = isOfSearches(op) ? undefined : verbNamed(op);
   if (verb === undefined) {
-    const hint = suggestion(op, [...Object.keys(OPERATIONS), ...Object.keys(PARTITION_CALLS)]);
+    const names = Object.keys(OPERATIONS).filter((name) => !isOfSearches(name));
+    const hint = suggestion(op, [...names, ...Object.keys(PARTITION_CALLS)]);
     throw source.error([...path, "operation"], `unknown operation "${excerpt(op)}"${hint}`);
   }
   const known = Object.keys(verb.args);

@@ -3,7 +3,7 @@
 
 import { z } from "zod";
 import { HOST_CALL_NAMES } from "../consequences/host-calls.js";
-import { OPERATIONS } from "../machine/operations.js";
+import { isOfSearches, OPERATIONS } from "../machine/operations.js";
 import { fileSchema, NUMBER_TEXT } from "./file-schema.js";
 import { PARTITION_CALLS } from "./partition-calls.js";
 import { SYSTEM_NAMES } from "./systems/index.js";
@@ -22,7 +22,8 @@ const NAMED: Readonly<Record<string, (schema: JsonSchema) => void>> = {
       { type: "string", pattern: NUMBER_TEXT },
     ]),
   call: (schema) => (schema.enum = [...HOST_CALL_NAMES]),
-  operation: (schema) => (schema.enum = [...Object.keys(OPERATIONS), ...Object.keys(PARTITION_CALLS)]),
+  operation: (schema) =>
+    (schema.enum = [...Object.keys(OPERATIONS).filter((name) => !isOfSearches(name)), ...Object.keys(PARTITION_CALLS)]),
   systems: (schema) => (schema.items = { enum: [...SYSTEM_NAMES] }),
   expectations: bySystem,
   "counting-expectations": bySystem,

@@ -3,6 +3,8 @@
 import { FFA_NON_SECURE_TABLE, MODE_ABSENT } from "../../assembly/abi/ffa.js";
 import { PKVM_ID_GUEST, SHARED_BORROWED } from "../../assembly/abi/codes.js";
 import type { Stage2 } from "../machine/accesses.js";
+import { decodeGranule } from "../machine/cca-effects.js";
+import { gptName, granuleStateName } from "../machine/cca-reasons.js";
 import { describeDescriptor, entrySize, isValid, leafPageState, outputAddress } from "../machine/describe.js";
 import { eachLeaf, type Leaf } from "../machine/dumps.js";
 import type { PageState } from "../machine/effects.js";
@@ -37,9 +39,22 @@ export function pageDetails(machine: Machine, pfn: bigint): PageDetails {
       return lonePage(machine, pfn);
     case "ffa":
       return ffaPage(machine, pfn);
+    case "cca":
+      return granulePage(machine, pfn);
     default:
       return pkvmPage(machine, pfn);
   }
+}
+
+// Realms: what RMM notes of a granule, and EL3.
+function granulePage(machine: Machine, pfn: bigint): PageDetails {
+  const { state, gpt, references } = decodeGranule(machine.core.exports.pageWord(pfn));
+  const counted = references === 0 ? "" : `, count ${references}`;
+  const sides = [
+    { party: "RMM", state: granuleStateName(state) + counted },
+    { party: "EL3", state: gptName(gpt) },
+  ];
+  return { pfn, sides, leaves: [], contents: contentsOf(machine, pfn) };
 }
 
 // pKVM

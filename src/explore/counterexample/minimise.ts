@@ -6,7 +6,9 @@ import { keyOf } from "../campaign/chunk.js";
 import { shortened } from "../campaign/minimise.js";
 import type { Way } from "../campaign/way.js";
 import type { Domain, Step } from "../domain.js";
+import { partsOfTurn } from "../interleaving.js";
 import { Search, type Finding, type SearchOptions } from "../search.js";
+import { operationKey } from "./two-cpus.js";
 
 /** A search for ways alone visits no state but the first. */
 const STATES = 64;
@@ -18,6 +20,7 @@ const STATES = 64;
  * @returns null if its steps do not lead there when they are taken again: then it is none
  */
 export async function minimise(domain: Domain, finding: Finding, options: SearchOptions = {}): Promise<Finding | null> {
+  if (finding.steps.some(({ cpu }) => cpu !== undefined)) return minimiseSchedule(domain, finding, options);
   const steps = withSteps(domain.steps, finding.steps);
   const search = await Search.start({ ...domain, steps }, { ...options, maxStates: STATES });
   const same = (way: Way): Way | null => {
@@ -28,6 +31,19 @@ export async function minimise(domain: Domain, finding: Finding, options: Search
   const again = same(Uint16Array.from(finding.steps, (step) => spelled.indexOf(spell(step))));
   if (again === null) return null;
   return search.tryWay(plain(shortened(again, same), steps, same)).finding;
+}
+
+/** A schedule of two CPUs: parts are left out. A breadth-first search has named the plainest operations already. */
+async function minimiseSchedule(domain: Domain, finding: Finding, options: SearchOptions): Promise<Finding | null> {
+  const search = await Search.start(domain, { ...options, cpus: 2, maxStates: STATES });
+  const same = (way: Way): Way | null => {
+    const outcome = search.tryWay(way);
+    return outcome.finding !== null && keyOf(outcome.finding) === keyOf(finding) ? outcome.way : null;
+  };
+  const keys = domain.steps.map(operationKey);
+  const parts = finding.steps.flatMap((step) => partsOfTurn(keys.indexOf(operationKey(step)), step));
+  const again = same(Uint16Array.from(parts));
+  return again === null ? null : search.tryWay(shortened(again, same)).finding;
 }
 
 /** The domain's own steps first. */

@@ -1,8 +1,12 @@
 // Who has a page, in words: what EL2 notes of it for the host and for itself, and every VM that maps it, whether it should or not.
 
+import { MODE_ABSENT } from "../../../assembly/abi/ffa.js";
 import { leafPageState, entrySize, isValid, outputAddress } from "../../machine/describe.js";
 import type { Machine } from "../../machine/machine.js";
+import { endpointName, modeWords } from "../../machine/ffa-effects.js";
+import { FfaState } from "../../machine/ffa-state.js";
 import { hex, pageStateName } from "../../machine/names.js";
+import { managersOf } from "../../machine/secure-world.js";
 import { pageDetails } from "../../timeline/page-details.js";
 
 /** A page, and its state at each party that has one: `{ host: "NOPAGE", EL2: "NOPAGE", "VM 0x1000": "OWNED at gfn 0x80000" }`. */
@@ -71,7 +75,16 @@ function holdersOf(machine: Machine, pfn: bigint, guests: readonly GuestMapping[
     const entry = `${pageStateName(leafPageState(descriptor))} at gfn ${hex((ipa + pa - start) >> shift)}`;
     holders[party] = holders[party] === undefined ? entry : `${holders[party]} and ${entry}`;
   }
-  return holders;
+  return { ...holders, ...partitionsHolding(machine, pa) };
+}
+
+// What the SPMC knows of it: the normal world as it sees it, and partitions.
+function partitionsHolding(machine: Machine, pa: bigint): Record<string, string> {
+  if (managersOf(machine.config) === null) return {};
+  const state = new FfaState(machine);
+  const views = state.config.endpoints.map(({ id }) => [endpointName(id), state.lookUp(id, pa)] as const);
+  const held = views.filter(([, mode]) => mode !== MODE_ABSENT);
+  return Object.fromEntries(held.map(([name, mode]) => [`SPMC: ${name}`, modeWords(mode)]));
 }
 
 function counted(count: number, one: string, many: string): string {

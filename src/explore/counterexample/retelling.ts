@@ -6,20 +6,18 @@ import type { Machine, Outcome } from "../../machine/machine.js";
 import { hex } from "../../machine/names.js";
 import { OPERATIONS, type Operation } from "../../machine/operations.js";
 import { panicSentence, refusalSentence } from "../../machine/reasons.js";
-import type { DomainAccess, Step } from "../domain.js";
+import { FALSE_ANSWERS, type DomainAccess, type FalseAnswer, type Step } from "../domain.js";
 import type { AnyDomain } from "../system-domain.js";
 import { firstMachine } from "../first-state.js";
+import { withHandle } from "../gunyah-steps.js";
 import { isSystemDomain } from "../system-domain.js";
 import { instantiateInterleaving } from "../interleaving.js";
-import { instantiateVariant } from "../variant.js";
+import { isUserCall, serveUserCall, userCallArguments, type RetoldCall, type UserCall } from "../user-calls.js";
+import { instantiateVariant, type ExploreCore } from "../variant.js";
 import { changesBetween, pageHolders, type HolderChange, type PageHolders } from "./page-holders.js";
 import { Turns } from "./two-cpus.js";
 
-/** A call of the hypervisor that a step made, and what it answered. */
-export interface RetoldCall {
-  readonly operation: Operation;
-  readonly outcome: Outcome;
-}
+export type { RetoldCall } from "../user-calls.js";
 
 export interface RetoldStep {
   readonly step: Step;
@@ -51,7 +49,8 @@ export async function retell(domain: AnyDomain, steps: readonly Step[], mutation
   const pfns = pagesInPlay(domain, machine);
   const first = pageHolders(machine, pfns);
   let before = first;
-  const retold = steps.map((step): RetoldStep => {
+  const retold = steps.map((named): RetoldStep => {
+    const step = machine.config.kind === "gunyah" ? withHandle(named, machine) : named;
     const did = take(step);
     const pages = pageHolders(machine, pfns);
     const changes = changesBetween(before, pages);
@@ -65,8 +64,9 @@ export async function retell(domain: AnyDomain, steps: readonly Step[], mutation
 const MOST_PAGES = 256;
 
 /** Where no pages are named, all that the machine has: it is small. */
-function pagesInPlay(domain: AnyDomain, machine: Machine): bigint[] {
+function pagesInPlay(domain: AnyDomain, machine: Machine): readonly bigint[] {
   if (!isSystemDomain(domain)) return domain.pages.map(({ pfn }) => pfn);
+  if (domain.pages !== undefined) return domain.pages;
   if (!("regions" in machine.config)) return [];
   const shift = BigInt(machine.pageShift);
   return machine.config.regions.flatMap(({ base, size }) =>
@@ -93,11 +93,21 @@ async function firstState(domain: AnyDomain, steps: readonly Step[], mutation: n
   return { machine, take: (step) => turns.take(step) };
 }
 
+/** What FALSE_* are not. */
+const TRUE_ANSWER = 0;
+
 type Done = Pick<RetoldStep, "calls" | "answer" | "sentence">;
 
 function perform(machine: Machine, step: Step): Done {
   if (step.op === "access") return makeAccess(machine, step);
+  if (isUserCall(step)) return { ...serveUserCall(machine.core as ExploreCore, step), sentence: null };
+  const { exports } = machine.core as ExploreCore;
+  if (step.op === "false_answer") {
+    exports.setFalseAnswer(FALSE_ANSWERS[step.field], step.value);
+    return { calls: [], answer: "will be said", sentence: null };
+  }
   const outcome = machine.apply(step);
+  exports.setFalseAnswer(TRUE_ANSWER, 0n);
   return { calls: [{ operation: step, outcome }], ...toldOf(step, outcome, machine) };
 }
 
@@ -128,9 +138,11 @@ function faulted(calls: readonly RetoldCall[], kind: string): Done {
   return { calls, answer: "fault", sentence: `${kind} fault` };
 }
 
-/** An operation's arguments as texts write them: addresses and handles in hexadecimal. */
-export function argumentsOf(operation: Operation): Record<string, string> {
+/** An operation's arguments as texts write them: addresses and handles in hexadecimal; of a system call, plain numbers. */
+export function argumentsOf(operation: Operation | UserCall | FalseAnswer): Record<string, string> {
+  if (operation.op === "false_answer") return { field: operation.field, value: hex(operation.value) };
   const values = { ...operation } as Readonly<Record<string, unknown>>;
+  if (isUserCall(operation)) return userCallArguments(operation);
   const written = (name: string) => {
     const value = values[name] as bigint | number | boolean;
     return typeof value === "bigint" || name === "vm" ? hex(BigInt(value)) : String(value);

@@ -17,8 +17,8 @@ const LOCKS: readonly (readonly [bit: number, name: string])[] = [
 
 const TURN: ReadonlySet<string> = new Set(["cpu", "part", "releases"]);
 
-// An operation with its arguments, whoever's turn it is.
-function keyOf(step: Step): string {
+/** An operation with its arguments, whoever's turn it is: tells the steps of a domain apart. */
+export function operationKey(step: Step): string {
   return JSON.stringify(step, (name, value: unknown) => {
     if (TURN.has(name)) return undefined;
     return typeof value === "bigint" ? String(value) : value;
@@ -44,7 +44,7 @@ export class Turns {
   constructor(machine: Machine, core: InterleavingCore, domain: Domain) {
     this.#machine = machine;
     this.#core = core;
-    this.#numbers = new Map(domain.steps.map((step, index) => [keyOf(step), index]));
+    this.#numbers = new Map(domain.steps.map((step, index) => [operationKey(step), index]));
     packDomain(domain, new DataView(core.memory.buffer), core.exports.domainWindow());
     if (core.exports.startTurns() === 0) throw new RangeError("a domain that two CPUs cannot take turns on");
   }
@@ -52,7 +52,7 @@ export class Turns {
   /** Does a step, and says where it was left or what it answered. */
   take(step: Step): TurnTold {
     const { cpu = 0, part, releases = 0 } = step;
-    const number = this.#numbers.get(keyOf(step));
+    const number = this.#numbers.get(operationKey(step));
     if (number === undefined) throw new RangeError(`${step.op} is no operation of the domain`);
     const parts = releases + (part === "begin" || part === "middle" ? 0 : 1);
     let ret = 0;
