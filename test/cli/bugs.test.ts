@@ -25,7 +25,10 @@ test("--class chooses, --json gives an object for each", async () => {
     source: "6.14-era → 7.1 (8234409ffb65)",
     mistake: "the page is marked shared before the vCPU's table pages are counted, and the guest's map fails",
     breaks: "half a transition; the host stops the machine",
-    search: { kind: "panic", cpus: 1, command: "freehold explore --bug share-guest-before-memcache-check" },
+    search: {
+      ...{ kind: "panic", rule: null, cpus: 1, command: "freehold explore --bug share-guest-before-memcache-check" },
+      unmended: false,
+    },
     whyNot: null,
   });
 });

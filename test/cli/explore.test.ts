@@ -99,6 +99,54 @@ test("--trace and --itf: files that are replayed and read; the replay differs wh
   expect(states).toHaveLength(3);
 });
 
+// FF-A: no bug is switched on, so that the replay matches.
+test.each([
+  ["ffa-fragment-rollback", ["--bug", "ffa-fragment-rollback"], "recorded", "the host"],
+  ["a handle that comes again", ["--system", "ffa", "--preset", "worlds", "--rules", "F10"], "F10", "VM 0x1"],
+])("%s: confirmed, written and replayed", async (_, options, rule, by) => {
+  const [trace, itf] = [join(folder, `${rule}.jsonl`), join(folder, `${rule}.itf.json`)];
+  const { exitCode, stdout } = await freehold("explore", ...options, "--trace", trace, "--itf", itf, "--json");
+  const [search, finding] = jsonLines(stdout);
+  const steps = finding?.["steps"] as unknown[];
+  expect(exitCode).toBe(1);
+  expect(search).toMatchObject({ end: "found", findings: 1 });
+  expect(finding).toMatchObject({ finding: rule, confirmed: true, by });
+  const replayed = await freehold("replay", trace, "--json");
+  expect([replayed.exitCode, jsonLines(replayed.stdout)[0]?.["matched"]]).toEqual([0, steps.length]);
+  const { states } = JSON.parse(readFileSync(itf, "utf8")) as { states: unknown[] };
+  expect(states).toHaveLength(steps.length + 1);
+});
+
+test("a bug that the machine as it is has: one search, and why there is no other", async () => {
+  const { stdout } = await freehold("explore", "--bug", "ffa-fragment-rollback");
+  expect(stdout).toMatch(/^searched: .*: stopped at the first finding$/m);
+  expect(stdout).not.toMatch(/^(with the bug|without it):/m);
+  expect(stdout).toContain(
+    "ffa-fragment-rollback is found in the machine as it is: there is none without it to search",
+  );
+});
+
+test("an SPMC that answers falsely has its part in what it causes", async () => {
+  const { stdout } = await freehold("explore", "--bug", "ffa-reclaim-range-count");
+  expect(stdout).toContain("caused by: the host, and an SPMC that answers falsely");
+  expect(stdout).toMatch(/the SPMC will answer with range_count 0x10000000/);
+  expect(stdout).toMatch(/pfn 0x40000: SPMC: the normal world RWX O-EA.* -> RWX O-SA/);
+});
+
+test("--rules: those of the system that is searched, by name", async () => {
+  const { exitCode, stdout } = await freehold(
+    "explore",
+    "--system",
+    "pkvm-ffa",
+    "--preset",
+    "tiny",
+    "--rules",
+    "recorded,F1,panic",
+  );
+  expect(exitCode).toBe(0);
+  expect(stdout).toContain("\nrules: panic, F1, recorded\n");
+});
+
 test("nothing found, nothing written", async () => {
   const { exitCode, stderr } = await freehold("explore", "--preset", "tiny", "--itf", join(folder, "none.json"));
   expect([exitCode, stderr]).toEqual([0, `${join(folder, "none.json")}: not written, nothing was found\n`]);
@@ -162,8 +210,18 @@ test.each([
   [["--system", "pkmv"], 'unknown system "pkmv" (did you mean "pkvm"?)'],
   [["--bug", "donate-guest-before-memcache-chek"], `did you mean "${BUG}"?`],
   [["--rules", "I99"], 'Unknown rule "I99"'],
+  [["--system", "ffa", "--rules", "I1"], '--rules: system ffa has no rule "I1"'],
   [["--operation", "3"], "--operation goes with --from"],
+  [["--in-play", "0x41000"], "--in-play goes with --from"],
   [["--from", "x", "--preset", "tiny"], "--preset does not go with --from"],
+  [["--from", "x", "--table-pages", "2"], "--table-pages does not go with --from"],
+  [["--from", "x", "--system", "gunyah"], "--from: only with --system pkvm"],
+  [["--system", "cca", "--cpus", "2"], "--cpus: only with --system pkvm"],
+  [["--system", "gunyah", "--workers", "2"], "--workers: only with --system pkvm"],
+  [["--system", "cca", "--makes-vms"], "--makes-vms: only with --system pkvm"],
+  [["--preset", "panics", "--pages", "2"], "--pages: not with --preset panics"],
+  [["--bug", "stale-vma", "--workers", "2"], "--workers: only with --system pkvm"],
+  [["--bug", "stale-vma", "--system", "cca"], "the machine of stale-vma is of system pkvm-host"],
   [["--vms", "x"], "Expected p or n"],
   [["--pages", "0"], "Expected a number, 1 or more"],
   [["--seconds", "0"], "Expected a number greater than 0"],

@@ -1,7 +1,10 @@
 // Two CPUs whose operations interleave where EL2 releases its locks (reference pkvm-el2 sections 5 and 9).
 
 import { expect, test } from "vitest";
+import { PANIC_EL2_FAULT } from "../../assembly/abi/codes.js";
+import { MUTATION_NONE } from "../../assembly/abi/mutations.js";
 import { BUGS, hasSearch } from "../../src/explore/bugs/index.js";
+import { minimise } from "../../src/explore/counterexample/minimise.js";
 import { Turns } from "../../src/explore/counterexample/two-cpus.js";
 import type { Domain, Step } from "../../src/explore/domain.js";
 import { instantiateInterleaving, type InterleavingCore } from "../../src/explore/interleaving.js";
@@ -142,42 +145,65 @@ test("a page may go to a guest between the host's fault and its handler: the hos
   expect(turns.take({ ...access, cpu: 0, part: "end" }).answer).toBe("done");
 });
 
+/** What the machine's text does not tell. */
+interface Besides {
+  /** The CPU that has the loaded vCPU. */
+  readonly loader: -1 | 0 | 1;
+  /** Per CPU: the vCPUs of the VM that it is taking down. It has no slot any more, and they go back one part after the other. */
+  readonly ended: readonly [number, number];
+}
+
 /** The same search by snapshots: every part of every operation, from every state that was reached. */
 async function statesBySnapshots(sizes: PkvmSizes): Promise<number> {
   const { machine, core, domain } = await firstState(sizes);
   const { exports, memory } = core;
-  type Loader = -1 | 0 | 1;
-  const cpuText = (cpu: 0 | 1, loader: Loader): string => {
+  const cpuText = (cpu: 0 | 1, { loader, ended }: Besides): string => {
     const bytes = new Uint8Array(memory.buffer, exports.localsOf(cpu), exports.localsBytes(cpu));
-    return `${exports.suspendedOperation(cpu)} ${loader === cpu} ${bytes.join()}`;
+    return `${exports.suspendedOperation(cpu)} ${loader === cpu} ${ended[cpu]} ${bytes.join()}`;
   };
-  const text = (loader: Loader) => {
+  const text = (besides: Besides) => {
     const pages = domain.pages.map((page) => pageText(machine, page.pfn, page.slot === undefined, domain.tracer));
     const lines = stateOf(machine).split("\n");
     const state = lines.filter((line) => !/^P |^L host .*[13579bdf]$/.test(line));
-    return [...state, ...pages, ...[cpuText(0, loader), cpuText(1, loader)].sort()].join("\n");
+    return [...state, ...pages, ...[cpuText(0, besides), cpuText(1, besides)].sort()].join("\n");
   };
-  const seen = new Set([text(-1)]);
-  const queue: { readonly snapshot: ReturnType<Machine["snapshot"]>; readonly loader: Loader }[] = [];
-  queue.push({ snapshot: machine.snapshot(), loader: -1 });
-  for (const { snapshot, loader } of queue) {
+  const first: Besides = { loader: -1, ended: [0, 0] };
+  const seen = new Set([text(first)]);
+  const queue = [{ snapshot: machine.snapshot(), besides: first }];
+  for (const { snapshot, besides } of queue) {
     for (const cpu of [0, 1] as const) {
       for (const [number, { op }] of domain.steps.entries()) {
         machine.restore(snapshot);
         const inside = exports.suspendedOperation(cpu);
         if (inside >= 0 && inside !== number) continue;
-        const wasLoaded = machine.vcpus().some((vcpu) => vcpu.loaded);
+        const before = machine.vcpus();
         exports.take(cpu, number);
-        const isLoaded = machine.vcpus().some((vcpu) => vcpu.loaded);
-        const nowLoader = op === "vcpu_load" && !wasLoaded && isLoaded ? cpu : isLoaded ? loader : -1;
-        const key = text(nowLoader);
+        const after = takenTo(besides, cpu, op, before, machine.vcpus(), exports.suspendedOperation(cpu) >= 0);
+        const key = text(after);
         if (seen.has(key)) continue;
         seen.add(key);
-        queue.push({ snapshot: machine.snapshot(), loader: nowLoader });
+        queue.push({ snapshot: machine.snapshot(), besides: after });
       }
     }
   }
   return seen.size;
+}
+
+type Vcpus = ReturnType<Machine["vcpus"]>;
+
+function takenTo(
+  { loader, ended }: Besides,
+  cpu: 0 | 1,
+  op: Op,
+  before: Vcpus,
+  after: Vcpus,
+  isHalfWay: boolean,
+): Besides {
+  const [wasLoaded, isLoaded] = [before, after].map((vcpus) => vcpus.some(({ loaded }) => loaded));
+  const left: [number, number] = [...ended];
+  if (!isHalfWay) left[cpu] = 0;
+  else if (op === "finalize_teardown_vm") left[cpu] ||= before.length - after.length;
+  return { loader: op === "vcpu_load" && !wasLoaded && isLoaded ? cpu : isLoaded ? loader : -1, ended: left };
 }
 
 // Whether the host has an entry for a page of its own decides whether its access faults, and can be interrupted.
@@ -188,10 +214,25 @@ function pageText(machine: Machine, pfn: bigint, isOwn: boolean, tracer: number)
   return [host, hyp, refcount, shares, contents, isMapped].join(" ");
 }
 
-test("a page that the host shares and writes, a vCPU that comes and goes: as many states as a search by snapshots", async () => {
-  const search = await Search.start(pkvmDomain(HOST_ONLY), { cpus: 2, rules: ["panic"], maxStates: 10_000 });
+test.each<[string, PkvmSizes]>([
+  ["a page that the host shares and writes, a vCPU that comes and goes", HOST_ONLY],
+  ["a VM that is made and taken down", MAKING],
+])("%s: as many states as a search by snapshots", async (_, sizes) => {
+  const search = await Search.start(pkvmDomain(sizes), { cpus: 2, rules: ["panic"], maxStates: 10_000 });
   expect(search.run(10_000)).toBe("exhausted");
-  expect(search.counts.states).toBe(await statesBySnapshots(HOST_ONLY));
+  expect(search.counts.states).toBe(await statesBySnapshots(sizes));
+});
+
+test("whatever is tried first: as many states", async () => {
+  const domain = pkvmDomain(MAKING);
+  const counts = new Set<number>();
+  for (const first of domain.steps.keys()) {
+    const steps = [...domain.steps.slice(first), ...domain.steps.slice(0, first)];
+    const search = await Search.start({ ...domain, steps }, { cpus: 2, rules: ["panic"], maxStates: 10_000 });
+    expect(search.run(10_000)).toBe("exhausted");
+    counts.add(search.counts.states);
+  }
+  expect(counts.size).toBe(1);
 });
 
 const RULES = ["panic", "invariant", "refusal", "secrecy", "integrity", "freed"] as const;
@@ -224,4 +265,44 @@ test.each(TWO_CPU_SCHEDULES)("%s: the shortest schedule, and none on one CPU", a
   const alone = await Search.start(domain, { mutation, maxStates: 20_000 });
   expect(alone.run(20_000)).toBe("exhausted");
   expect(alone.findings).toEqual([]);
+});
+
+// What is found is believed once its schedule is gone again from the start.
+
+const EARLY = BUGS.filter(hasSearch).find(({ name }) => name === "init-vcpu-early-publish")!.search;
+const MAKING_DOMAIN = pkvmDomain(MAKING);
+const stepOf = (op: Op): Step => MAKING_DOMAIN.steps.find((step) => step.op === op) ?? expect.fail(`no ${op}`);
+const left = (cpu: 0 | 1, op: Op, releases: number): Step => ({ ...stepOf(op), cpu, part: "begin", releases });
+const whole = (cpu: 0 | 1, op: Op, releases = 0): Step => ({ ...stepOf(op), cpu, releases });
+
+const PUBLISHED = [
+  whole(0, "reserve_vm"),
+  whole(0, "init_vm", 3),
+  // Areas, then the slot of the vCPU that is not filled yet.
+  left(0, "init_vcpu", 2),
+  whole(1, "vcpu_load"),
+];
+
+test("a schedule with detours: parts that are not needed go, and the other CPU still comes in between", async () => {
+  const steps = [whole(1, "vcpu_put"), ...PUBLISHED.slice(0, 2), whole(1, "reserve_vm"), ...PUBLISHED.slice(2)];
+  const finding = { kind: "panic", code: PANIC_EL2_FAULT, subject: 0n, steps } as const;
+  const short = await minimise(MAKING_DOMAIN, finding, { mutation: EARLY.mutation });
+  expect(short?.steps.map(({ cpu, op, part }) => [cpu, op, part ?? "whole"])).toEqual([
+    [0, "reserve_vm", "whole"],
+    [0, "init_vm", "whole"],
+    [0, "init_vcpu", "begin"],
+    [1, "vcpu_load", "whole"],
+  ]);
+});
+
+test.each<[string, readonly Step[], number]>([
+  ["has no bug", PUBLISHED, MUTATION_NONE],
+  [
+    "lets no CPU in between",
+    [...PUBLISHED.slice(0, 2), whole(0, "init_vcpu", 2), whole(1, "vcpu_load")],
+    EARLY.mutation,
+  ],
+])("a schedule that %s is no finding", async (_, steps, mutation) => {
+  const finding = { kind: "panic", code: PANIC_EL2_FAULT, subject: 0n, steps } as const;
+  expect(await minimise(MAKING_DOMAIN, finding, { mutation })).toBeNull();
 });

@@ -47,7 +47,7 @@ beforeAll(async () => {
 
 /** A fresh machine after these calls, each of which is accepted. */
 function after(calls: readonly Call[]): void {
-  machine.core.exports.configure(2, 2, 2, 1, CONFIG.pins, CONFIG.shares);
+  machine.exports.configure(2, 2, 2, 1, CONFIG.pins, CONFIG.shares);
   expect(calls.map((made) => machine.step(made))).toEqual(calls.map(() => 0));
 }
 
@@ -227,7 +227,7 @@ describe("a planted violation is seen", () => {
     ["a secret of another guest",           page(P, abi.GUEST_PRIVATE, 0, 2), slots([0, slot(0, OWNED)]), abi.BROKEN_SECRECY],
   ])("%s", (_, pages, slotWord, rule) => {
     machine.state = { pages, slots: slotWord };
-    expect(machine.core.exports.brokenRule(0)).toBe(rule);
+    expect(machine.exports.brokenRule(0)).toBe(rule);
   });
 
   test("the search reports it, with the way there", async () => {

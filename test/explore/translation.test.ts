@@ -93,7 +93,7 @@ function isTried(machine: Machine, { op }: Operation): boolean {
 // A host that faults is mapped what is its own.
 function take(machine: Machine, step: Step): void {
   if (step.op !== "access") {
-    if (isTried(machine, step)) machine.apply(step);
+    if (isTried(machine, step as Operation)) machine.apply(step as Operation);
     return;
   }
   const fault = machine.accessBatch([step.access])[0]?.fault;

@@ -3,7 +3,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import * as android from "../../assembly/abi/android.js";
+import * as cca from "../../assembly/abi/cca.js";
+import * as el2Calls from "../../assembly/abi/el2-calls.js";
 import * as ffa from "../../assembly/abi/ffa.js";
+import * as ffaMm from "../../assembly/abi/ffa-mm.js";
 import * as proxy from "../../assembly/abi/ffa-proxy.js";
 import * as gunyah from "../../assembly/abi/gunyah.js";
 import * as resourceManager from "../../assembly/abi/gunyah-rm.js";
@@ -30,7 +33,10 @@ test("every opcode of the ABI has one name, spelled like its constant", () => {
     ...gunyah,
     ...resourceManager,
     ...ffa,
+    ...ffaMm,
     ...proxy,
+    ...cca,
+    ...el2Calls,
   }).filter(([name]) => name.toUpperCase() in OPERATIONS || name.toLowerCase() in OPERATIONS);
 
   expect(opcodes.map(([name]) => name.toLowerCase()).sort()).toEqual([...names].sort());

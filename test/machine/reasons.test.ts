@@ -2,7 +2,9 @@
 
 import { expect, test } from "vitest";
 import * as android from "../../assembly/abi/android.js";
+import * as cca from "../../assembly/abi/cca.js";
 import * as codes from "../../assembly/abi/codes.js";
+import * as el2Calls from "../../assembly/abi/el2-calls.js";
 import * as ffa from "../../assembly/abi/ffa.js";
 import * as gunyah from "../../assembly/abi/gunyah.js";
 import * as resourceManager from "../../assembly/abi/gunyah-rm.js";
@@ -13,7 +15,7 @@ import { panicOf } from "../../src/machine/outcome.js";
 import { panicSentence, refusalSentence, reportRefusal, type Refusal } from "../../src/machine/reasons.js";
 
 const named = (prefix: string): [string, number][] =>
-  [codes, android, kvm, gunyah, resourceManager, ffa]
+  [codes, android, kvm, gunyah, resourceManager, ffa, cca, el2Calls]
     .flatMap(Object.entries<number>)
     .filter(([name, code]) => name.startsWith(prefix) && code !== 0);
 
@@ -36,7 +38,7 @@ test.each(named("PANIC_"))("%s", (_name, code) => {
 
 test("every verb but what no hypervisor does has its real function", () => {
   const without = Object.keys(OPERATIONS).filter((verb) => kernelFunction(verb) === null);
-  const hosts = ["host_memcache_push", "host_memcache_push_loaded"];
+  const hosts = ["host_memcache_push", "host_memcache_push_loaded", "host_memcache_push_at"];
   const byTheTest = ["rcu_sync", "heap_limit"];
   const endpoints = ["ffa_rx_release", "ffa_rx_fill", "ffa_tx", "ffa_endpoint", "ffa_set_mode", "ffa_set_secure"];
   expect(without).toEqual(expect.arrayContaining([...hosts, ...byTheTest, ...endpoints]));
