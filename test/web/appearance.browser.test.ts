@@ -50,6 +50,7 @@ test.for(["light", "dark"] as const)("in %s all text can be read", async (colorS
 
 test("the theme can be chosen against the system's, and is kept", async ({ visit }) => {
   const page = await visit({ colorScheme: "light", link: MOMENT });
+  await isOpen(page, "pvm-n1");
   const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   const light = await background();
   const button = page.getByRole("button", { name: /^Theme/ });
@@ -58,6 +59,7 @@ test("the theme can be chosen against the system's, and is kept", async ({ visit
   const dark = await background();
   await page.reload();
   await eventually(background).toBe(dark);
+  await isOpen(page, "pvm-n1");
 });
 
 test("everything that can be used has a name", async ({ visit }) => {
