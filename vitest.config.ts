@@ -1,6 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 const BROWSER_TESTS = "test/**/*.browser.test.ts";
+const RECORDINGS = ["test/trace/**/*.test.ts", "test/timeline/**/*.test.ts"];
 
 export default defineConfig({
   test: {
@@ -11,11 +12,21 @@ export default defineConfig({
         test: {
           name: "node",
           include: ["test/**/*.test.ts"],
-          exclude: [BROWSER_TESTS],
+          exclude: [BROWSER_TESTS, ...RECORDINGS],
           // All processors: by itself, vitest leaves one free.
           maxWorkers: "100%",
           // One process for many files: starting one for each took a fifth of the time. No test file changes what another one imports.
           isolate: false,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        // A process for each: they replay for long, and what other files left behind in a process slowed them down by a half.
+        extends: true,
+        test: {
+          name: "recordings",
+          include: RECORDINGS,
+          maxWorkers: "100%",
           sequence: { groupOrder: 0 },
         },
       },
