@@ -136,9 +136,7 @@ export class Search {
     if (exports.reserveExploration(maxStates, parts, PART_BYTES, JOURNAL_ENTRIES, worker, workers) === 0) {
       throw new RangeError(`${maxStates} states do not fit the 4 GiB of WebAssembly memory`);
     }
-    // Some bugs show when EL2 takes the machine over.
-    exports.setMutation(mutation);
-    const machine = firstMachine(domain, core);
+    const machine = firstMachine(domain, core, mutation);
     machine.tlb.suppress(options.withoutTlbi ?? null);
     packDomain(domain, new DataView(memory.buffer), exports.domainWindow());
     const search = new Search(core, domain, cpus);

@@ -4,8 +4,9 @@
 
 import { MUTATION_NONE } from "../../assembly/abi/mutations.js";
 import { OPERATION_SIZE } from "../../assembly/abi/operations.js";
-import { Machine } from "../machine/machine.js";
+import type { Machine } from "../machine/machine.js";
 import { packStep, type Step } from "./domain.js";
+import { firstMachine } from "./first-state.js";
 import { asksFor, RULES } from "./rules.js";
 import type { Finding, SearchCounts, SearchEnd, SearchOptions } from "./search.js";
 import type { Asked, Broken, SystemDomain, Watch } from "./system-domain.js";
@@ -77,14 +78,8 @@ export class SystemSearch {
       exports.reserveWords(maxStates, WORD_BYTES) !== 0 && exports.journalReserve(JOURNAL_ENTRIES) !== 0;
     const at = isReserved ? exports.reserveSteps(count) >>> 0 : 0;
     if (at === 0) throw new RangeError(`${maxStates} states do not fit the 4 GiB of WebAssembly memory`);
-    const machine = Machine.createOn(core, domain.config);
+    const machine = firstMachine(domain, core, mutation);
     const records = packSteps(domain, machine.pageSize, new DataView(memory.buffer), at);
-    domain.warmUp(machine);
-    for (const operation of domain.setUp) {
-      const { status, ret, reason } = machine.apply(operation);
-      if (status !== "ok" || ret < 0) throw new Error(`${operation.op}: ${reason ?? status}`);
-    }
-    exports.setMutation(mutation);
     const search = new SystemSearch(core, machine, domain, records, asksFor(options));
     machine.tlb.suppress(options.withoutTlbi ?? null);
     const byDefault = Object.hasOwn(domain.rules, "translation") && domain.onlyByName?.includes("translation") !== true;

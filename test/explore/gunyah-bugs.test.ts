@@ -2,8 +2,12 @@
 
 import { expect, test } from "vitest";
 import { BUGS, hasSearch } from "../../src/explore/bugs/index.js";
+import { foundAgain } from "../../src/explore/counterexample/again.js";
+import { retell } from "../../src/explore/counterexample/retelling.js";
 import { explore } from "../../src/explore/explore.js";
 import { hunt } from "../../src/explore/hunt.js";
+import { rulesFor } from "../../src/explore/rules.js";
+import { isSystemDomain } from "../../src/explore/system-domain.js";
 
 const OF_GUNYAH = BUGS.filter(({ section }) => section.startsWith("gunyah.md"));
 
@@ -25,8 +29,15 @@ test("names are Gunyah's, and there is one of each", () => {
 });
 
 test.each(OF_GUNYAH.filter(hasSearch))("$name is found, and nothing of its kind without it", async (bug) => {
-  const { clean, finding } = await hunt(bug);
+  const { domain, clean, finding } = await hunt(bug);
   expect([clean?.end, finding?.kind]).toEqual(["exhausted", bug.search.kind]);
+  if (finding === null || !isSystemDomain(domain)) expect.fail("no finding of a machine of Gunyah's");
+  // What is printed of it is made anew, on a machine of its own.
+  const { mutation, kind } = bug.search;
+  const again = await foundAgain(domain, finding, { mutation, rules: rulesFor(kind) });
+  expect(again?.steps).toEqual(finding.steps);
+  const { steps } = await retell(domain, finding.steps, mutation);
+  expect(steps.map(({ step }) => step.op)).toEqual(finding.steps.map(({ op }) => op));
 });
 
 // The smallest scenarios that the reference gives, where it gives one.

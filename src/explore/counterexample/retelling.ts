@@ -7,10 +7,9 @@ import { hex } from "../../machine/names.js";
 import { OPERATIONS, type Operation } from "../../machine/operations.js";
 import { panicSentence, refusalSentence } from "../../machine/reasons.js";
 import { FALSE_ANSWERS, type DomainAccess, type FalseAnswer, type Step } from "../domain.js";
-import type { AnyDomain } from "../system-domain.js";
 import { firstMachine } from "../first-state.js";
 import { withHandle } from "../gunyah-steps.js";
-import { isSystemDomain } from "../system-domain.js";
+import { isSystemDomain, type AnyDomain } from "../system-domain.js";
 import { instantiateInterleaving } from "../interleaving.js";
 import { isUserCall, serveUserCall, userCallArguments, type RetoldCall, type UserCall } from "../user-calls.js";
 import { instantiateVariant, type ExploreCore } from "../variant.js";
@@ -82,13 +81,11 @@ interface FirstState {
 async function firstState(domain: AnyDomain, steps: readonly Step[], mutation: number): Promise<FirstState> {
   if (isSystemDomain(domain) || steps.every(({ cpu }) => cpu === undefined)) {
     const core = await instantiateVariant();
-    core.exports.setMutation(mutation);
-    const machine = firstMachine(domain, core);
+    const machine = firstMachine(domain, core, mutation);
     return { machine, take: (step) => perform(machine, step) };
   }
   const core = await instantiateInterleaving();
-  core.exports.setMutation(mutation);
-  const machine = firstMachine(domain, core);
+  const machine = firstMachine(domain, core, mutation);
   const turns = new Turns(machine, core, domain);
   return { machine, take: (step) => turns.take(step) };
 }
