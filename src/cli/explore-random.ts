@@ -39,8 +39,6 @@ export interface RandomOptions extends PlanOptions, FileOptions {
 
 /** Unless another bound is given. */
 const SECONDS = 60;
-/** A search for ways alone visits no state but the first. */
-const STATES = 64;
 
 /**
  * Runs a campaign, or goes on with the one in the file.
@@ -132,7 +130,7 @@ async function stateIn(
     writeFileSync(file, headerLine(identity));
     return newCampaign();
   }
-  const search = await Search.start(domain, { ...options.rules, maxStates: STATES });
+  const search = await Search.forWays(domain, options.rules);
   const state = readCampaign(whole, identity, (way) => foundOn(search, way));
   if (whole.length < text.length) writeFileSync(file, whole);
   return state;

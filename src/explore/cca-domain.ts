@@ -2,12 +2,13 @@
 // about them and a realm's REC can make about its addresses (reference cca sections 6 and 7).
 
 import * as abi from "../../assembly/abi/cca.js";
-import { HOST_DATA, SECRET } from "../../assembly/abi/explore.js";
+import { HOST_DATA } from "../../assembly/abi/explore.js";
 import { resolveCcaConfig } from "../machine/cca-config.js";
 import type { Machine } from "../machine/machine.js";
 import { count } from "../machine/names.js";
 import type { Operation } from "../machine/operations.js";
-import { CCA_RULES, CcaWatch, type CcaCall, type CcaStep } from "./cca-rules.js";
+import { CCA_RULES, CcaWatch, type CcaCall, type CcaStep, type CcaSubject } from "./cca-rules.js";
+import { secretOf } from "./contents.js";
 import type { SystemDomain } from "./system-domain.js";
 
 /** What is tried. */
@@ -103,7 +104,14 @@ export const PLACES = {
 /** The machine and what is tried on it. */
 export function ccaDomain(sizes: CcaSizes): SystemDomain<CcaStep> {
   const { granules, realms, moves, pages = 1 } = sizes;
-  const ipas = indices(pages).map((page) => PROTECTED + BigInt(page) * PAGE);
+  const subject: CcaSubject = {
+    rds: indices(realms).map(rd),
+    rec: REC,
+    ipas: indices(pages).map((page) => PROTECTED + BigInt(page) * PAGE),
+    unprotected: indices(pages).map((page) => UNPROTECTED + BigInt(page) * PAGE),
+    granules: indices(granules).map(granule),
+    tracer: TRACER,
+  };
   return {
     system: "cca",
     config: resolveCcaConfig({
@@ -121,16 +129,7 @@ export function ccaDomain(sizes: CcaSizes): SystemDomain<CcaStep> {
     setUp: setUpOf(sizes),
     steps: moves.flatMap((move) => STEPS[move](sizes)),
     rules: CCA_RULES,
-    watch: (machine) =>
-      new CcaWatch(machine, {
-        ...{
-          rds: indices(realms).map(rd),
-          rec: REC,
-          ipas,
-          unprotected: indices(pages).map((page) => UNPROTECTED + BigInt(page) * PAGE),
-        },
-        ...{ granules: indices(granules).map(granule), tracer: TRACER },
-      }),
+    watch: (machine, _marks, asked) => new CcaWatch(machine, subject, asked),
   };
 }
 
@@ -139,7 +138,7 @@ function boundsOf({ granules, realms, pages = 1, first }: CcaSizes): string {
     first === undefined
       ? ""
       : `, the first there from the start with ${first.rec ? "a REC and " : ""}a table in each half`;
-  const changing = `${count(granules, "granule")} that change hands, ${count(pages, "page")} in each half`;
+  const changing = `${count(granules, "granule")} that ${granules === 1 ? "changes" : "change"} hands, ${count(pages, "page")} in each half`;
   return `${changing}, ${count(realms, "realm")} of 32 bits${made}`;
 }
 
@@ -246,7 +245,7 @@ const STEPS: Readonly<Record<CcaMoves, (sizes: CcaSizes) => CcaStep[]>> = {
   writes: ({ granules, pages = 1 }) => [
     ...indices(pages).map((page) => {
       const ipa = PROTECTED + BigInt(page) * PAGE + TRACER;
-      return call({ op: "access", access: { stage2: 1, ipa, kind: "write", value: BigInt(SECRET + 1) } });
+      return call({ op: "access", access: { stage2: 1, ipa, kind: "write", value: secretOf(1) } });
     }),
     ...indices(granules).map((index) => {
       const ipa = granule(index) + TRACER;

@@ -4,7 +4,7 @@
 import type { ResolvedConfig } from "../machine/config.js";
 import type { Operation } from "../machine/operations.js";
 import { ccaDomain, PLACES, type CcaSizes } from "./cca-domain.js";
-import { CCA_RULES, CcaWatch, type CcaStep } from "./cca-rules.js";
+import { CCA_RULES, CcaWatch, type CcaStep, type CcaSubject } from "./cca-rules.js";
 import type { SystemDomain } from "./system-domain.js";
 
 /** What the table is full of. */
@@ -29,6 +29,10 @@ export function ccaFoldDomain(fullOf: FullOf): SystemDomain<CcaStep> {
   const { rd, tracer, protectedIpa, unprotectedIpa } = PLACES;
   const ipa = fullOf === "host" ? unprotectedIpa : protectedIpa;
   const looked = [ipa, ipa + MIDDLE * PAGE, ipa + BigInt(ENTRIES - 1) * PAGE];
+  const subject: CcaSubject = {
+    ...{ rds: [rd], rec: PLACES.rec, granules: [PLACES.granule], tracer },
+    ...(fullOf === "host" ? { ipas: [], unprotected: looked } : { ipas: looked, unprotected: [] }),
+  };
   return {
     ...base,
     config: withBlock(base.config),
@@ -40,11 +44,7 @@ export function ccaFoldDomain(fullOf: FullOf): SystemDomain<CcaStep> {
     setUp: [...base.setUp, ...pages().flatMap((page, index) => filled(fullOf, page, ipa + BigInt(index) * PAGE))],
     steps: [...tableSteps(ipa), ...(fullOf === "host" ? hostSteps(ipa) : dataSteps(ipa))],
     rules: CCA_RULES,
-    watch: (machine) =>
-      new CcaWatch(machine, {
-        ...{ rds: [rd], rec: PLACES.rec, granules: [PLACES.granule], tracer },
-        ...(fullOf === "host" ? { ipas: [], unprotected: looked } : { ipas: looked, unprotected: [] }),
-      }),
+    watch: (machine, _marks, asked) => new CcaWatch(machine, subject, asked),
   };
 }
 

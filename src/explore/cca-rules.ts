@@ -2,17 +2,24 @@
 // (src/machine/cca-invariants.ts) and, as far as one step tells, those of steps; transitions of entries as the reference's tables
 // have them (cca-transitions.ts); locks; contents.
 
-import { GRANULE_DATA, RMI_NEVER_RETURNS } from "../../assembly/abi/cca.js";
-import { HOST_DATA, SECRET } from "../../assembly/abi/explore.js";
+import { GPT_NS, GRANULE_DATA, RMI_NEVER_RETURNS } from "../../assembly/abi/cca.js";
 import { CCA_INVARIANTS, CCA_STEP_INVARIANTS } from "../machine/cca-invariants.js";
 import { decodeGranule, type Granule } from "../machine/cca-effects.js";
-import { GPT_NS } from "../../assembly/abi/cca.js";
 import type { Machine } from "../machine/machine.js";
-import { entryOf, NO_REALM, stepRules, type RealmNote } from "./cca-transitions.js";
 import type { Operation } from "../machine/operations.js";
+import { entryOf, NO_REALM, stepBreaches, type RealmNote } from "./cca-transitions.js";
+import { isSecret } from "./contents.js";
 import type { DomainAccess } from "./domain.js";
 import { RULES } from "./rules.js";
-import type { Broken, StepAnswer, SystemStep, Watch } from "./system-domain.js";
+import {
+  firstAsked,
+  watched,
+  type Asked,
+  type Broken,
+  type StepAnswer,
+  type SystemStep,
+  type Watch,
+} from "./system-domain.js";
 import type { ExploreCore } from "./variant.js";
 
 /** The rules by name; R<n> are the reference's. */
@@ -59,16 +66,21 @@ export class CcaWatch implements Watch<CcaStep> {
   readonly #machine: Machine;
   readonly #core: ExploreCore;
   readonly #subject: CcaSubject;
+  readonly #asked: Asked;
+  /** Those of them that the core checks. */
+  readonly #invariants: readonly string[];
   #realms: readonly RealmNote[] = [];
   #granules: readonly GranuleNote[] = [];
   /** Pairs of granules, locked one after the other by calls that were tried in the state that was entered. */
   readonly #locked = new Set<string>();
 
-  constructor(machine: Machine, subject: CcaSubject) {
+  constructor(machine: Machine, subject: CcaSubject, asked: Asked) {
     this.#machine = machine;
     // The core of a search is the exploring variant.
     this.#core = machine.core as ExploreCore;
     this.#subject = subject;
+    this.#asked = asked;
+    this.#invariants = Object.keys(CCA_INVARIANTS).filter(asked);
   }
 
   enter(): void {
@@ -94,17 +106,31 @@ export class CcaWatch implements Watch<CcaStep> {
   }
 
   stepBreaks({ calls: [step] }: CcaStep, { ret }: StepAnswer): Broken | null {
-    if (step === undefined) return null;
-    if (step.op === "access") return this.#contentsBroken(step);
-    if (-ret === RMI_NEVER_RETURNS) return { kind: "progress", rule: "progress", subject: 0n };
-    return this.#lockBroken() ?? this.#rulesBroken(step, ret) ?? this.#contentsBroken(step);
+    return step === undefined ? null : firstAsked(this.#stepBreaches(step, ret), this.#asked);
   }
 
   stateBreaks(): Broken | null {
-    const violation = this.#machine.checkInvariants();
-    if (violation !== null) return { kind: "invariant", rule: violation.invariant, subject: violation.subject };
+    return firstAsked(this.#stateBreaches(), this.#asked);
+  }
+
+  *#stepBreaches(step: CcaCall, ret: number): Generator<Broken> {
+    if (step.op !== "access") {
+      if (-ret === RMI_NEVER_RETURNS) {
+        // What it holds and has changed is nobody's to see.
+        yield { kind: "progress", rule: "progress", subject: 0n };
+        return;
+      }
+      yield* this.#lockBreaches();
+      yield* this.#transitionBreaches(step, ret);
+    }
+    yield* this.#contentsBreaches(step);
+  }
+
+  *#stateBreaches(): Generator<Broken> {
+    const violation = this.#invariants.length === 0 ? null : this.#machine.checkInvariants(this.#invariants);
+    if (violation !== null) yield { kind: "invariant", rule: violation.invariant, subject: violation.subject };
     const secret = this.#noteGranules().find(({ gpt, word }) => gpt === GPT_NS && isSecret(word));
-    return secret === undefined ? null : { kind: "secrecy", rule: "secrecy", subject: secret.pa };
+    if (secret !== undefined) yield { kind: "secrecy", rule: "secrecy", subject: secret.pa };
   }
 
   #granule(pa: bigint): Granule {
@@ -129,40 +155,34 @@ export class CcaWatch implements Watch<CcaStep> {
   }
 
   // Refused calls too: what they lock they must release.
-  #lockBroken(): Broken | null {
+  *#lockBreaches(): Generator<Broken> {
     const { exports } = this.#core;
     const left = exports.lockLeft();
-    if (left !== 0n) return { kind: "invariant", rule: "R17", subject: left };
+    if (left !== 0n) yield { kind: "invariant", rule: "R17", subject: left };
     for (let pair = exports.lockPairCount() - 1; pair >= 0; pair--) {
       const [held, taken] = [exports.lockHeld(pair), exports.lockTaken(pair)];
-      if (this.#locked.has(`${taken} ${held}`)) return { kind: "watched", rule: "lock_order", subject: taken };
+      if (this.#locked.has(`${taken} ${held}`)) yield watched("lock_order", taken);
       this.#locked.add(`${held} ${taken}`);
     }
-    return null;
   }
 
   // What is refused changes nothing, which the search sees to.
-  #rulesBroken(step: Operation, ret: number): Broken | null {
-    if (ret !== 0) return null;
+  *#transitionBreaches(step: Operation, ret: number): Generator<Broken> {
+    if (ret !== 0) return;
     const reached = BigInt.asUintN(64, this.#core.exports.monitorAnswer(1));
     const after = this.#noteRealms();
     for (const [index, before] of this.#realms.entries()) {
-      const broken = stepRules(step, before, after[index] ?? before, reached);
-      if (broken !== null) return broken;
+      yield* stepBreaches(step, before, after[index] ?? before, reached);
     }
-    return null;
   }
 
-  #contentsBroken(step: CcaCall): Broken | null {
+  *#contentsBreaches(step: CcaCall): Generator<Broken> {
     const isRealms = step.op === "access" && step.access.stage2 !== "host";
     const now = isRealms ? [] : this.#noteGranules();
     const changed = now.find(({ state, word }, index) => {
       const before = this.#granules[index];
       return state === GRANULE_DATA && before?.state === GRANULE_DATA && before.word !== word;
     });
-    return changed === undefined ? null : { kind: "integrity", rule: "integrity", subject: changed.pa };
+    if (changed !== undefined) yield { kind: "integrity", rule: "integrity", subject: changed.pa };
   }
 }
-
-const WRITER = 0xffffn;
-const isSecret = (word: bigint): boolean => (word & ~WRITER) === BigInt(SECRET) && word !== BigInt(HOST_DATA);

@@ -3,7 +3,7 @@
 
 import * as abi from "../../assembly/abi/cca.js";
 import type { Operation } from "../machine/operations.js";
-import type { Broken } from "./system-domain.js";
+import { watched, type Broken } from "./system-domain.js";
 import type { ExploreExports } from "./variant.js";
 
 /** What the core says where there is no realm. */
@@ -53,28 +53,31 @@ export function entryOf(exports: ExploreExports, rd: bigint, ipa: bigint): Entry
 }
 
 /**
- * What a call that succeeded breaks in one realm.
+ * All that a call that succeeded breaks in one realm.
  *
  * @param reached x1: of calls about ranges, the first address that was not done
  */
-export function stepRules(step: Operation, before: RealmNote, after: RealmNote, reached: bigint): Broken | null {
-  if (before.state === NO_REALM || after.state === NO_REALM) return null;
+export function* stepBreaches(
+  step: Operation,
+  before: RealmNote,
+  after: RealmNote,
+  reached: bigint,
+): Generator<Broken> {
+  if (before.state === NO_REALM || after.state === NO_REALM) return;
   const isOwn = "rd" in step && step.rd === before.rd;
-  if (isOwn && before.state !== abi.REALM_NEW && isOnlyForNew(step)) return broken("R12", before.rd);
-  if (isOwn && "top" in step && "base" in step && (reached <= step.base || reached > step.top))
-    return broken("R15", reached);
+  if (isOwn && before.state !== abi.REALM_NEW && isOnlyForNew(step)) yield broken("R12", before.rd);
+  const isBeyond = isOwn && "top" in step && "base" in step && (reached <= step.base || reached > step.top);
+  if (isBeyond) yield broken("R15", reached);
   for (const [index, entry] of before.entries.entries()) {
     const now = after.entries[index] ?? entry;
-    if (isNewRam(entry, now) && !mayBecomeRam(step, isOwn, before, entry)) return broken("R10", entry.ipa);
-    if (isOwn && isReshaping(step) && !leadsWhereItDid(entry, now)) return watched("fold", entry.ipa);
+    if (isNewRam(entry, now) && !mayBecomeRam(step, isOwn, before, entry)) yield broken("R10", entry.ipa);
+    if (isOwn && isReshaping(step) && !leadsWhereItDid(entry, now)) yield watched("fold", entry.ipa);
     const isExpected = matches(now, isOwn ? expected(step, entry, before) : entry);
-    if (!isExpected) return { kind: "refinement", rule: "transition", subject: entry.ipa };
+    if (!isExpected) yield { kind: "refinement", rule: "transition", subject: entry.ipa };
   }
-  return null;
 }
 
 const broken = (rule: string, subject: bigint): Broken => ({ kind: "invariant", rule, subject });
-const watched = (rule: string, subject: bigint): Broken => ({ kind: "watched", rule, subject });
 
 const isOnlyForNew = ({ op }: Operation): boolean => op === "rmi_data_create" || op === "rmi_rtt_init_ripas";
 const isReshaping = ({ op }: Operation): boolean => op === "rmi_rtt_fold" || op === "rmi_rtt_create";

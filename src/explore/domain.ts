@@ -59,6 +59,11 @@ export interface Turn {
 /** One thing that is tried in every state; on the way to a finding, whose turn it is. */
 export type Step = (Operation | DomainAccess | UserCall | FalseAnswer) & Turn;
 
+/** A step as a text that tells it from all others. */
+export function stepKey(step: Step): string {
+  return JSON.stringify(step, (_, value: unknown) => (typeof value === "bigint" ? `${value}n` : value));
+}
+
 export interface Domain {
   readonly config: MachineConfig;
   readonly pages: readonly DomainPage[];

@@ -2,13 +2,13 @@
 // can make about them, with all flags and rights that mean something.
 
 import { FFA_NON_SECURE_TABLE, MODE_NS, MODE_R, MODE_W, MODE_X } from "../../assembly/abi/ffa.js";
-import { SECRET } from "../../assembly/abi/explore.js";
 import { resolveFfaConfig, type FfaConfig } from "../machine/ffa-config.js";
 import type { DataAccess, InstructionAccess } from "../machine/ffa-endpoint.js";
 import { FfaEndpoint } from "../machine/ffa-endpoint.js";
 import type { FfaVerb } from "../machine/ffa-effects.js";
 import type { Machine } from "../machine/machine.js";
 import { count } from "../machine/names.js";
+import { secretOf } from "./contents.js";
 import {
   acquireStep,
   deathStep,
@@ -343,7 +343,7 @@ function malformedSteps(caller: Caller, sizes: FfaSizes): FfaStep[] {
 
 function writeSteps(caller: Caller, { pages }: FfaSizes): FfaStep[] {
   const tables = isVm(caller.id) ? [caller.id] : [caller.id, caller.id | FFA_NON_SECURE_TABLE];
-  const value = BigInt(SECRET + (caller.id === 0 ? 0 : caller.id));
+  const value = secretOf(caller.id);
   return numbers(pages).flatMap((page) => tables.map((table) => writeStep(caller.id, table, at(page), TRACER, value)));
 }
 

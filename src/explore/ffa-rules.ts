@@ -3,16 +3,24 @@
 // what a manager must do and must not take.
 
 import * as abi from "../../assembly/abi/ffa.js";
-import { GIVEN_AWAY, SECRET } from "../../assembly/abi/explore.js";
 import { FFA_INVARIANTS, isHeld, pagesOf, tableOwner } from "../machine/ffa-invariants.js";
 import { FFA_STEP_INVARIANTS } from "../machine/ffa-step-invariants.js";
 import { stateName, type FfaManager } from "../machine/ffa-effects.js";
 import { FfaState, type FfaRecord } from "../machine/ffa-state.js";
 import { INVARIANTS } from "../machine/invariants.js";
 import type { Machine } from "../machine/machine.js";
+import { givenAway, isSecret, writerOf } from "./contents.js";
 import type { FfaAbout, FfaStep } from "./ffa-calls.js";
+import {
+  firstAsked,
+  watched,
+  type Asked,
+  type Broken,
+  type Marks,
+  type StepAnswer,
+  type Watch,
+} from "./system-domain.js";
 import type { ExploreCore } from "./variant.js";
-import type { Asked, Broken, Marks, StepAnswer, Watch } from "./system-domain.js";
 
 /** The rules by name; F<n> are the reference's. */
 export const FFA_RULES: Readonly<Record<string, string>> = {
@@ -31,8 +39,6 @@ export const FFA_RULES: Readonly<Record<string, string>> = {
   halves: "of a transaction between the worlds both managers have their half, or neither",
 };
 
-/** Who wrote it: the low half of what is written. */
-const WRITER = 0xffffn;
 const MAILBOX_BYTES = 4096;
 const READ_ONLY = 1;
 /** At the SPMC: all VMs. */
@@ -71,7 +77,7 @@ interface Known {
 interface Before {
   readonly records: readonly Known[];
   /** Who wrote what is in each page. */
-  readonly writers: readonly bigint[];
+  readonly writers: readonly number[];
   /** By endpoint, table and page. */
   readonly modes: string;
   /** Pages of each endpoint's buffers. */
@@ -119,13 +125,13 @@ export class FfaWatch implements Watch<FfaStep> {
     if (grave !== undefined) this.#marks.write(grave, DEAD);
     for (const page of this.#subject.pages) {
       const word = this.#read(page);
-      if ((word & ~WRITER) !== BigInt(SECRET) || this.#isOwnAlone(Number(word & WRITER), page)) continue;
-      this.#marks.write(page + BigInt(this.#subject.tracer), BigInt(GIVEN_AWAY) | (word & WRITER));
+      if (!isSecret(word) || this.#isOwnAlone(writerOf(word), page)) continue;
+      this.#marks.write(page + BigInt(this.#subject.tracer), givenAway(word));
     }
   }
 
   stepBreaks({ about }: FfaStep, answer: StepAnswer): Broken | null {
-    return this.#first(this.#stepBreaches(about, answer));
+    return firstAsked(this.#stepBreaches(about, answer), this.#asked);
   }
 
   /** With the last fragment a send that is refused is over: its record goes (reference ffa, section 16). */
@@ -134,12 +140,7 @@ export class FfaWatch implements Watch<FfaStep> {
   }
 
   stateBreaks(): Broken | null {
-    return this.#first(this.#stateBreaches());
-  }
-
-  #first(breaches: Iterable<Broken>): Broken | null {
-    for (const broken of breaches) if (this.#asked(broken.rule)) return broken;
-    return null;
+    return firstAsked(this.#stateBreaches(), this.#asked);
   }
 
   #isDead(id: number): boolean {
@@ -161,8 +162,8 @@ export class FfaWatch implements Watch<FfaStep> {
     return this.#marks.read(page + BigInt(this.#subject.tracer));
   }
 
-  #writers(): bigint[] {
-    return this.#subject.pages.map((page) => this.#read(page) & WRITER);
+  #writers(): number[] {
+    return this.#subject.pages.map((page) => writerOf(this.#read(page)));
   }
 
   #isOwnAlone(id: number, page: bigint): boolean {
@@ -206,7 +207,7 @@ export class FfaWatch implements Watch<FfaStep> {
     const now = this.#writers();
     const at = now.findIndex((writer, index) => writer !== this.#before.writers[index]);
     const page = this.#subject.pages[at];
-    if (page === undefined || (now[at] === 0n && this.#mayWipe(about, page))) return;
+    if (page === undefined || (now[at] === 0 && this.#mayWipe(about, page))) return;
     yield { kind: "integrity", rule: "integrity", subject: page };
   }
 
@@ -311,8 +312,8 @@ export class FfaWatch implements Watch<FfaStep> {
     const readers = endpoints.filter(({ id }) => flavour !== "both" || id !== NORMAL_WORLD);
     for (const page of this.#subject.pages) {
       const word = this.#read(page);
-      if ((word & ~WRITER) !== BigInt(SECRET)) continue;
-      const others = readers.filter(({ id }) => BigInt(id) !== (word & WRITER));
+      if (!isSecret(word)) continue;
+      const others = readers.filter(({ id }) => id !== writerOf(word));
       if (others.some(({ id }) => canRead(this.#state.lookUp(id, page)))) {
         yield { kind: "secrecy", rule: "secrecy", subject: page };
       }
@@ -352,7 +353,6 @@ export class FfaWatch implements Watch<FfaStep> {
   }
 }
 
-const watched = (rule: string, subject: bigint): Broken => ({ kind: "watched", rule, subject });
 const keyOf = ({ manager, slot }: FfaRecord): string => `${manager} ${slot}`;
 const canRead = (mode: number): boolean => (mode & abi.MODE_INVALID) === 0 && (mode & abi.MODE_R) !== 0;
 const makerOf = (handle: bigint): FfaManager => (handle >> 63n === 1n ? "hyp" : "spmc");

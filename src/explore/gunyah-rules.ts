@@ -1,13 +1,13 @@
 // What a search over a Gunyah machine looks after: the invariants of reference gunyah section 9, who reads and writes contents
 // (section 9, "Confidentiality property"), and that what was promised to be zeroed is zeroed.
 
-import { GIVEN_AWAY, SECRET } from "../../assembly/abi/explore.js";
 import { ACCESS_R, HEAP_HYPERVISOR, HEAP_PARTITION } from "../../assembly/abi/gunyah.js";
 import { HEAP_RM } from "../../assembly/abi/gunyah-rm.js";
 import { ownerName } from "../machine/gunyah-names.js";
 import { ownerOf, parcels, rmVm, type Parcel } from "../machine/gunyah-parcels.js";
 import { GUNYAH_INVARIANTS } from "../machine/invariants.js";
 import type { Machine } from "../machine/machine.js";
+import { givenAway, isSecret, writerOf } from "./contents.js";
 import { Books, BOOK_INVARIANTS, pagesOf } from "./gunyah-books.js";
 import type { GunyahAbout, GunyahStep } from "./gunyah-steps.js";
 import { RULES } from "./rules.js";
@@ -34,8 +34,6 @@ export const GUNYAH_RULES: Readonly<Record<string, string>> = {
 const PAGE = 0x1000n;
 /** The address in a leaf; an extent's window begins at 0. */
 const OUTPUT = 0xffff_ffff_f000n;
-/** Who wrote it: the low half of what is written. */
-const WRITER = 0xffffn;
 const HEAPS = [HEAP_PARTITION, HEAP_HYPERVISOR, HEAP_RM] as const;
 
 /** What the rules need to know of a domain. */
@@ -86,8 +84,8 @@ export class GunyahWatch implements Watch<GunyahStep> {
     const all = parcels(this.#machine);
     for (const [index, word] of words.entries()) {
       const page = this.#subject.pages[index] ?? 0n;
-      if (!isSecret(word) || this.#isKept(Number(word & WRITER), page, all)) continue;
-      this.#marks.write(page, BigInt(GIVEN_AWAY) | (word & WRITER));
+      if (!isSecret(word) || this.#isKept(writerOf(word), page, all)) continue;
+      this.#marks.write(page, givenAway(word));
     }
   }
 
@@ -134,8 +132,8 @@ export class GunyahWatch implements Watch<GunyahStep> {
     const words = this.#words();
     for (const [index, before] of this.#before.words.entries()) {
       const after = words[index] ?? 0n;
-      if (!isSecret(before) || (after & WRITER) === (before & WRITER)) continue;
-      const writer = Number(before & WRITER);
+      if (!isSecret(before) || writerOf(after) === writerOf(before)) continue;
+      const writer = writerOf(before);
       const mayZero = about.kind === "reclaim" || (about.kind === "create" && about.caller === writer);
       const isHis = about.kind === "write" ? about.caller === writer : after === 0n && mayZero;
       if (!isHis && this.#isAsked("integrity")) return broken("integrity", this.#subject.pages[index] ?? 0n);
@@ -194,7 +192,7 @@ export class GunyahWatch implements Watch<GunyahStep> {
     for (const [index, word] of this.#words().entries()) {
       if (!isSecret(word)) continue;
       const page = this.#subject.pages[index] ?? 0n;
-      const writer = Number(word & WRITER);
+      const writer = writerOf(word);
       const isRead = this.#books.mappings(page).some(({ vmid, rights }) => vmid !== writer && rights & ACCESS_R);
       if (isRead) return broken("secrecy", page);
     }
@@ -222,8 +220,6 @@ export class GunyahWatch implements Watch<GunyahStep> {
     return this.#subject.pages.map((page) => this.#marks.read(page));
   }
 }
-
-const isSecret = (word: bigint): boolean => (word & ~WRITER) === BigInt(SECRET);
 
 const isNext = (leaf: bigint | undefined, first: bigint, pages: number): boolean =>
   leaf === first + BigInt(pages) * PAGE;

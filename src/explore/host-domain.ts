@@ -7,7 +7,7 @@ import { INVARIANTS } from "../machine/invariants.js";
 import type { Machine } from "../machine/machine.js";
 import { count } from "../machine/names.js";
 import { RULES, type FindingKind } from "./rules.js";
-import type { Broken, SystemDomain, SystemStep, Watch } from "./system-domain.js";
+import type { Asked, Broken, SystemDomain, SystemStep, Watch } from "./system-domain.js";
 import type { GuestAct, UserCall } from "./user-calls.js";
 import type { ExploreCore } from "./variant.js";
 
@@ -115,7 +115,7 @@ export function hostDomain(sizes: HostSizes): SystemDomain {
     steps: stepsOf(sizes),
     pages: [...numbers(FRAMES).map((frame) => FIRST_PFN + BigInt(frame)), ...reservedPages(sizes)],
     rules: { ...INVARIANTS, ...HOST_RULES, progress: RULES.progress },
-    watch: (machine) => new HostWatch(machine),
+    watch: (machine, _marks, asked) => new HostWatch(machine, asked),
   };
 }
 
@@ -147,7 +147,7 @@ function configOf(sizes: HostSizes): ResolvedConfig {
 }
 
 function boundsOf({ vms, pages, memory = "pages", preempted }: HostSizes): string {
-  const what = memory === "pages" ? `${pages} pages` : `a ${memory}`;
+  const what = memory === "pages" ? count(pages, "page") : `a ${memory}`;
   return `${count(vms.length, "VM")} of one vCPU, ${what} of the VMM's, two processes; ${uninterrupted(preempted)}`;
 }
 
@@ -229,10 +229,16 @@ const callbackSteps = (page: number): SystemStep[] => [
 class HostWatch implements Watch {
   readonly #machine: Machine;
   readonly #core: ExploreCore;
+  /** The host's own rules that are asked for: 1 << BREACH_*. */
+  readonly #breaches: number;
+  /** Those of pKVM. */
+  readonly #invariants: readonly string[];
 
-  constructor(machine: Machine) {
+  constructor(machine: Machine, asked: Asked) {
     this.#machine = machine;
     this.#core = machine.core as ExploreCore;
+    this.#breaches = [...BREACHES].reduce((mask, [code, { rule }]) => mask | (asked(rule) ? 1 << code : 0), 0);
+    this.#invariants = Object.keys(INVARIANTS).filter(asked);
   }
 
   enter(): void {
@@ -248,7 +254,7 @@ class HostWatch implements Watch {
   }
 
   stepBreaks(): Broken | null {
-    return this.#breach(this.#core.exports.brokenByHostStep());
+    return this.#breach(this.#core.exports.brokenByHostStep(this.#breaches));
   }
 
   /** A call that fails half-way leaves what it did: a VM at EL2, table pages on a list. */
@@ -257,9 +263,9 @@ class HostWatch implements Watch {
   }
 
   stateBreaks(): Broken | null {
-    const own = this.#breach(this.#core.exports.brokenInHost());
+    const own = this.#breach(this.#core.exports.brokenInHost(this.#breaches));
     if (own !== null) return own;
-    const violation = this.#machine.checkInvariants();
+    const violation = this.#invariants.length === 0 ? null : this.#machine.checkInvariants(this.#invariants);
     return violation === null ? null : { kind: "invariant", rule: violation.invariant, subject: violation.subject };
   }
 

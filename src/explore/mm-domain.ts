@@ -8,7 +8,15 @@ import { resolvePageTableConfig } from "../machine/config.js";
 import type { Machine } from "../machine/machine.js";
 import type { Operation } from "../machine/operations.js";
 import { RULES } from "./rules.js";
-import type { Asked, Broken, StepAnswer, SystemDomain, SystemStep, Watch } from "./system-domain.js";
+import {
+  watched,
+  type Asked,
+  type Broken,
+  type StepAnswer,
+  type SystemDomain,
+  type SystemStep,
+  type Watch,
+} from "./system-domain.js";
 import type { ExploreCore } from "./variant.js";
 
 /** What the table is for. */
@@ -246,5 +254,3 @@ function told(call: MmCall, ipa: bigint, before: Translation): Translation {
 
 const isSame = (one: Translation, other: Translation): boolean =>
   one.output === other.output && one.mode === other.mode;
-
-const watched = (rule: string, subject: bigint): Broken => ({ kind: "watched", rule, subject });

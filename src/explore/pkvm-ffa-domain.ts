@@ -1,7 +1,6 @@
 // A small pKVM host before a secure world to search: the host's FF-A calls pass EL2's proxy to the SPMC, a secure partition
 // retrieves and gives back. The host has no VMs here, so that what EL2 knows of its pages is the proxy's doing alone.
 
-import { SECRET } from "../../assembly/abi/explore.js";
 import {
   FFA_DENIED,
   FFA_INVALID_PARAMETERS,
@@ -14,6 +13,7 @@ import { FfaEndpoint } from "../machine/ffa-endpoint.js";
 import type { Machine } from "../machine/machine.js";
 import { count } from "../machine/names.js";
 import type { Operation } from "../machine/operations.js";
+import { secretOf } from "./contents.js";
 import type { FalseAnswer } from "./domain.js";
 import {
   fragmentStep,
@@ -193,8 +193,8 @@ function falseAnswers(lies: PkvmFfaSizes["lies"]): FalseAnswer[] {
 function writeSteps(page: bigint): FfaStep[] {
   const tables = [PARTITION.id, PARTITION.id | FFA_NON_SECURE_TABLE];
   return [
-    writeStep(HOST.id, "host", page, TRACER, BigInt(SECRET)),
-    ...tables.map((table) => writeStep(PARTITION.id, table, page, TRACER, BigInt(SECRET + PARTITION.id))),
+    writeStep(HOST.id, "host", page, TRACER, secretOf(HOST.id)),
+    ...tables.map((table) => writeStep(PARTITION.id, table, page, TRACER, secretOf(PARTITION.id))),
   ];
 }
 

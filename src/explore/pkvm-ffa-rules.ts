@@ -9,8 +9,16 @@ import { INVARIANTS } from "../machine/invariants.js";
 import type { Machine } from "../machine/machine.js";
 import type { FfaStep } from "./ffa-calls.js";
 import { FFA_RULES, FfaWatch, type FfaSubject } from "./ffa-rules.js";
+import {
+  firstAsked,
+  watched,
+  type Asked,
+  type Broken,
+  type Marks,
+  type StepAnswer,
+  type Watch,
+} from "./system-domain.js";
 import type { ExploreCore } from "./variant.js";
-import type { Asked, Broken, Marks, StepAnswer, Watch } from "./system-domain.js";
 
 /** The rules by name: I<n> are pKVM's, F<n> and those by name the secure world's. */
 export const PKVM_FFA_RULES: Readonly<Record<string, string>> = {
@@ -82,16 +90,11 @@ export class PkvmFfaWatch implements Watch<FfaStep> {
   }
 
   stepBreaks(step: FfaStep, answer: StepAnswer): Broken | null {
-    return this.#secureWorld.stepBreaks(step, answer) ?? this.#first(this.#stepBreaches(step, answer));
+    return this.#secureWorld.stepBreaks(step, answer) ?? firstAsked(this.#stepBreaches(step, answer), this.#asked);
   }
 
   stateBreaks(): Broken | null {
-    return this.#secureWorld.stateBreaks() ?? this.#first(this.#stateBreaches());
-  }
-
-  #first(breaches: Iterable<Broken>): Broken | null {
-    for (const broken of breaches) if (this.#asked(broken.rule)) return broken;
-    return null;
+    return this.#secureWorld.stateBreaks() ?? firstAsked(this.#stateBreaches(), this.#asked);
   }
 
   *#stepBreaches({ about }: FfaStep, { ret, reason }: StepAnswer): Generator<Broken> {
@@ -122,5 +125,3 @@ export class PkvmFfaWatch implements Watch<FfaStep> {
     return state !== null && (state.hyp === SHARED_BORROWED || state.shares > 0);
   }
 }
-
-const watched = (rule: string, subject: bigint): Broken => ({ kind: "watched", rule, subject });

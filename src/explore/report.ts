@@ -19,6 +19,7 @@ import { endpointName } from "../machine/ffa-effects.js";
 import { hex } from "../machine/names.js";
 import { errnoName, panicOf } from "../machine/outcome.js";
 import { causedBy } from "./caller.js";
+import { kindOf } from "./contents.js";
 import type { Operation } from "../machine/operations.js";
 import type { HolderChange } from "./counterexample/page-holders.js";
 import { argumentsOf, type Retelling, type RetoldCall, type RetoldStep } from "./counterexample/retelling.js";
@@ -178,9 +179,8 @@ const WHOSE: ReadonlyMap<bigint, string> = new Map([
   [BigInt(HOST_DATA), " (the host's data)"],
 ]);
 
-// The handle of the guest is in the low half.
 function whoseData(value: bigint): string {
-  return WHOSE.get(value & ~0xffffn) ?? "";
+  return WHOSE.get(kindOf(value)) ?? "";
 }
 
 /** A finding: the broken rule, who can break it, and the way there, each step with its answer and what it did to pages. */

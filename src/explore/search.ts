@@ -98,6 +98,8 @@ export interface SearchOptions {
 export const DEFAULT_STATES = 20_000_000;
 const PART_BYTES = 2 ** 26;
 const JOURNAL_ENTRIES = 2 ** 20;
+/** Room for the first state alone is enough where ways are tried. */
+const STATES_OF_WAYS = 64;
 
 /** Which of the workers that search together this is. */
 export interface Place {
@@ -149,6 +151,11 @@ export class Search {
       ),
     );
     return search;
+  }
+
+  /** A search that tries ways from the first state (`tryWay`), and visits no other. */
+  static forWays(domain: Domain, options: Omit<SearchOptions, "maxStates"> = {}): Promise<Search> {
+    return Search.start(domain, { ...options, maxStates: STATES_OF_WAYS });
   }
 
   #note(status: number): void {

@@ -46,6 +46,9 @@ export interface Watch<S extends SystemStep = SystemStep> {
   stateBreaks(): Broken | null;
 }
 
+/** A rule of the domain's own that is broken. */
+export const watched = (rule: string, subject: bigint): Broken => ({ kind: "watched", rule, subject });
+
 /** Stores that can be undone, for rules that mark contents. */
 export interface Marks {
   read(pa: bigint): bigint;
@@ -54,6 +57,12 @@ export interface Marks {
 
 /** Whether a rule is looked after, by name. */
 export type Asked = (rule: string) => boolean;
+
+/** The first that somebody asked for. */
+export function firstAsked(breaches: Iterable<Broken>, asked: Asked): Broken | null {
+  for (const broken of breaches) if (asked(broken.rule)) return broken;
+  return null;
+}
 
 export interface SystemDomain<S extends SystemStep = SystemStep> {
   /** `ffa`, `pkvm-ffa`, `pkvm-host`, `gunyah`. */

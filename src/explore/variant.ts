@@ -67,8 +67,8 @@ export interface ExploreExports extends CoreExports {
   makeHost(firstPfn: bigint, frames: number, kind: number, pages: number, reserved: bigint): number;
   hostWindow(): number;
   serve(record: number): number;
-  brokenByHostStep(): number;
-  brokenInHost(): number;
+  brokenByHostStep(breaches: number): number;
+  brokenInHost(breaches: number): number;
   hostBreachAt(): bigint;
   freeFragments(): number;
   ffaBufferPages(id: number): number;

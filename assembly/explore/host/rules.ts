@@ -20,6 +20,7 @@ import { isRefused } from "./hypercalls";
 import { endOfRecords, findRecord, firstRecord, Kvm, kvmAt, KVMS, recordBehind, recordPages, recordPfn } from "./kvm";
 import { BLOCK_PAGES, leaves, lives, lockedVm, mappedAt, mayBeBlocks, PROCESSES } from "./process";
 
+let asked: u32 = 0;
 let subject: u64 = 0;
 
 /** What a breach is about; 0: nothing that has an address or a number. */
@@ -27,28 +28,39 @@ export function hostBreachAt(): u64 {
   return subject;
 }
 
-/** What the last system call broke, BREACH_*; 0: nothing. */
-export function brokenByHostStep(): i32 {
-  subject = 0;
-  if (isRefused) return BREACH_REFUSED;
-  return isStuck ? BREACH_PROGRESS : 0;
+function isAsked(breach: i32): bool {
+  return ((asked >> breach) & 1) != 0;
 }
 
-/** What is broken in this state, BREACH_*; 0: nothing. */
-export function brokenInHost(): i32 {
-  for (let process: u32 = 0; process < PROCESSES; process++) {
-    subject = process;
-    if (lives(process) && lockedVm(process) != pinnedFor(process)) return BREACH_CHARGES;
-  }
-  subject = strangeFreePage();
+/** What the last system call broke of what is asked for (bit n: BREACH n), BREACH_*; 0: nothing. */
+export function brokenByHostStep(breaches: u32): i32 {
+  asked = breaches;
+  subject = 0;
+  if (isRefused && isAsked(BREACH_REFUSED)) return BREACH_REFUSED;
+  return isStuck && isAsked(BREACH_PROGRESS) ? BREACH_PROGRESS : 0;
+}
+
+/** What is broken in this state, likewise. */
+export function brokenInHost(breaches: u32): i32 {
+  asked = breaches;
+  if (isAsked(BREACH_CHARGES) && isSomebodyChargedWrong()) return BREACH_CHARGES;
+  subject = isAsked(BREACH_FREE) ? strangeFreePage() : 0;
   if (subject != 0) return BREACH_FREE;
   for (let vm: u32 = 0; vm < KVMS; vm++) {
     const kvm = kvmAt(vm);
     if (!kvm.isCreated) continue;
-    if (!kvm.isProtected && !hasSource(kvm)) return BREACH_SOURCE;
-    if (kvm.wantsFirmware && !isFirmwareLoaded(kvm)) return BREACH_FIRMWARE;
+    if (isAsked(BREACH_SOURCE) && !kvm.isProtected && !hasSource(kvm)) return BREACH_SOURCE;
+    if (isAsked(BREACH_FIRMWARE) && kvm.wantsFirmware && !isFirmwareLoaded(kvm)) return BREACH_FIRMWARE;
   }
   return 0;
+}
+
+function isSomebodyChargedWrong(): bool {
+  for (let process: u32 = 0; process < PROCESSES; process++) {
+    subject = process;
+    if (lives(process) && lockedVm(process) != pinnedFor(process)) return true;
+  }
+  return false;
 }
 
 // What a guest that is not protected has is what the VMM has there, and nothing else: every page of every leaf.

@@ -39,9 +39,6 @@ export interface ChunkResult {
   readonly reached: number;
 }
 
-/** So many states have room: a campaign visits none but the first. */
-const STATES = 64;
-
 /**
  * Tries the ways.
  *
@@ -49,7 +46,7 @@ const STATES = 64;
  */
 export async function runChunk(input: ChunkInput): Promise<ChunkResult> {
   const { domain, options, seed, first, ways, corpus } = input;
-  const search = await Search.start(domain, { ...options, maxStates: STATES });
+  const search = await Search.forWays(domain, options);
   const known = new Set(input.known);
   const kept: Way[] = [];
   const findings: CampaignFinding[] = [];
@@ -72,13 +69,18 @@ export async function runChunk(input: ChunkInput): Promise<ChunkResult> {
 }
 
 function minimised(search: Search, { key, way }: CampaignFinding): CampaignFinding {
-  const shortest = shortened(way, (shorter) => {
-    const outcome = search.tryWay(shorter);
-    return outcome.finding !== null && keyOf(outcome.finding) === key ? outcome.way : null;
-  });
+  const shortest = shortened(way, wayTo(search, key));
   const { finding } = search.tryWay(shortest);
   if (finding === null) throw new Error("a way that led to a finding leads there no more");
   return { key, way: shortest, finding };
+}
+
+/** Tries ways to one finding: a way as far as it led there, or null if it did not. */
+export function wayTo(search: Search, key: string): (way: Way) => Way | null {
+  return (way) => {
+    const outcome = search.tryWay(way);
+    return outcome.finding !== null && keyOf(outcome.finding) === key ? outcome.way : null;
+  };
 }
 
 /** Which rule is broken, and by which verb. */

@@ -1,10 +1,10 @@
 // A finding of a search over another system than pKVM alone, found again: by a search of its own that tries nothing but the
 // steps of the way. It ends at the shortest way that these steps have, so that none is left in that could be left out.
 
-import { SystemSearch } from "../system-search.js";
-import type { Step } from "../domain.js";
+import { stepKey, type Step } from "../domain.js";
 import type { Finding, SearchOptions } from "../search.js";
 import type { SystemDomain, SystemStep } from "../system-domain.js";
+import { SystemSearch } from "../system-search.js";
 
 /** A way has few steps, and its steps lead to few states. */
 const STATES = 20_000;
@@ -46,9 +46,8 @@ function stepsOf(domain: SystemDomain, calls: readonly Step[]): SystemStep[] | n
 }
 
 function isAt(calls: readonly Step[], all: readonly Step[], at: number): boolean {
-  return calls.length > 0 && calls.every((call, index) => spell(call) === spell(all[at + index]));
+  return calls.length > 0 && calls.every((call, index) => isSame(call, all[at + index]));
 }
 
-function spell(step: Step | undefined): string {
-  return JSON.stringify(step, (_, value: unknown) => (typeof value === "bigint" ? `${value}n` : value)) ?? "";
-}
+const isSame = (step: Step, other: Step | undefined): boolean =>
+  other !== undefined && stepKey(step) === stepKey(other);

@@ -2,16 +2,13 @@
 // the domain names first, as long as the same rule is broken by the same kind of call. What a breadth-first search finds is as
 // short already; a way from a recording is not.
 
-import { keyOf } from "../campaign/chunk.js";
+import { keyOf, wayTo } from "../campaign/chunk.js";
 import { shortened } from "../campaign/minimise.js";
 import type { Way } from "../campaign/way.js";
-import type { Domain, Step } from "../domain.js";
+import { stepKey, type Domain, type Step } from "../domain.js";
 import { partsOfTurn } from "../interleaving.js";
 import { Search, type Finding, type SearchOptions } from "../search.js";
 import { operationKey } from "./two-cpus.js";
-
-/** A search for ways alone visits no state but the first. */
-const STATES = 64;
 
 /**
  * The finding with no step that could be left out.
@@ -22,24 +19,18 @@ const STATES = 64;
 export async function minimise(domain: Domain, finding: Finding, options: SearchOptions = {}): Promise<Finding | null> {
   if (finding.steps.some(({ cpu }) => cpu !== undefined)) return minimiseSchedule(domain, finding, options);
   const steps = withSteps(domain.steps, finding.steps);
-  const search = await Search.start({ ...domain, steps }, { ...options, maxStates: STATES });
-  const same = (way: Way): Way | null => {
-    const outcome = search.tryWay(way);
-    return outcome.finding !== null && keyOf(outcome.finding) === keyOf(finding) ? outcome.way : null;
-  };
-  const spelled = steps.map(spell);
-  const again = same(Uint16Array.from(finding.steps, (step) => spelled.indexOf(spell(step))));
+  const search = await Search.forWays({ ...domain, steps }, options);
+  const same = wayTo(search, keyOf(finding));
+  const keys = steps.map(stepKey);
+  const again = same(Uint16Array.from(finding.steps, (step) => keys.indexOf(stepKey(step))));
   if (again === null) return null;
   return search.tryWay(plain(shortened(again, same), steps, same)).finding;
 }
 
 /** A schedule of two CPUs: parts are left out. A breadth-first search has named the plainest operations already. */
 async function minimiseSchedule(domain: Domain, finding: Finding, options: SearchOptions): Promise<Finding | null> {
-  const search = await Search.start(domain, { ...options, cpus: 2, maxStates: STATES });
-  const same = (way: Way): Way | null => {
-    const outcome = search.tryWay(way);
-    return outcome.finding !== null && keyOf(outcome.finding) === keyOf(finding) ? outcome.way : null;
-  };
+  const search = await Search.forWays(domain, { ...options, cpus: 2 });
+  const same = wayTo(search, keyOf(finding));
   const keys = domain.steps.map(operationKey);
   const parts = finding.steps.flatMap((step) => partsOfTurn(keys.indexOf(operationKey(step)), step));
   const again = same(Uint16Array.from(parts));
@@ -48,12 +39,8 @@ async function minimiseSchedule(domain: Domain, finding: Finding, options: Searc
 
 /** The domain's own steps first. */
 function withSteps(known: readonly Step[], others: readonly Step[]): Step[] {
-  const all = new Map([...known, ...others].map((step) => [spell(step), step]));
+  const all = new Map([...known, ...others].map((step) => [stepKey(step), step]));
   return [...all.values()];
-}
-
-function spell(step: Step): string {
-  return JSON.stringify(step, (_, value: unknown) => (typeof value === "bigint" ? `${value}n` : value));
 }
 
 // Each step in turn, by the first of its kind that will do.
