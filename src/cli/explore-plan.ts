@@ -6,7 +6,7 @@ import { BUGS, hasSearch, type FoundBug } from "../explore/bugs/index.js";
 import type { AnyDomain } from "../explore/system-domain.js";
 import { PKVM_PRESETS, pkvmDomain, type PkvmSizes } from "../explore/pkvm-domain.js";
 import { PRESETS } from "../explore/presets.js";
-import { isSystemDomain } from "../explore/system-domain.js";
+import { isSystemDomain, ruleNamesOf } from "../explore/system-domain.js";
 import { RULES, SEARCH_INVARIANTS, type RuleName } from "../explore/rules.js";
 import { suggestion } from "../trace/spelling.js";
 
@@ -99,12 +99,13 @@ export interface ChosenRules {
   readonly invariants?: readonly string[];
 }
 
-/** What a system declares beside the kinds of rules, by name. */
+/** What the machines of a system declare beside the kinds of rules, by name. */
 export function declaredRules(system: string): Readonly<Record<string, string>> {
-  const [make] = Object.values(PRESETS[system] ?? {});
-  const domain = make?.();
-  const rules = domain !== undefined && isSystemDomain(domain) ? domain.rules : SEARCH_INVARIANTS;
-  return Object.fromEntries(Object.entries(rules).filter(([name]) => !Object.hasOwn(RULES, name)));
+  const rules = Object.values(PRESETS[system] ?? {}).flatMap((make) => {
+    const domain = make();
+    return Object.entries(isSystemDomain(domain) ? domain.rules : SEARCH_INVARIANTS);
+  });
+  return Object.fromEntries(rules.filter(([name]) => !Object.hasOwn(RULES, name)));
 }
 
 const isRule = (name: string): name is RuleName => name === "invariant" || Object.hasOwn(RULES, name);
@@ -126,11 +127,13 @@ export function ruleNames(text: string): ChosenRules {
   return rules.includes("invariant") ? { rules } : { rules: [...rules, "invariant"], invariants };
 }
 
-/** What is wrong with these rules for a machine of this system; null: nothing. */
-export function foreignRule({ invariants = [] }: ChosenRules, system: string): string | null {
-  const declared = declaredRules(system);
-  const name = invariants.find((rule) => !Object.hasOwn(declared, rule));
-  return name === undefined ? null : `--rules: system ${system} has no rule "${name}"`;
+/** What is wrong with these rules for the machine that is searched; null: nothing. */
+export function foreignRule({ rules, invariants = [] }: ChosenRules, { system, machine, domain }: Plan): string | null {
+  const known = [...ruleNamesOf(domain), "invariant"];
+  const name = [...rules, ...invariants].find((rule) => !known.includes(rule));
+  if (name === undefined) return null;
+  const isOfOthers = Object.hasOwn(declaredRules(system), name);
+  return `--rules: ${isOfOthers ? machine : `system ${system}`} has no rule "${name}"`;
 }
 
 /** One CPU or two. */

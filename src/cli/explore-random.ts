@@ -1,7 +1,7 @@
 // `freehold explore --random`: ways drawn at random, for machines with more states than can be visited.
 
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
-import { newCampaign, runCampaign, type CampaignState } from "../explore/campaign/campaign.js";
+import { CAMPAIGN_SECONDS, newCampaign, runCampaign, type CampaignState } from "../explore/campaign/campaign.js";
 import { keyOf, runChunk, type CampaignFinding, type ChunkInput } from "../explore/campaign/chunk.js";
 import {
   CampaignFileError,
@@ -36,9 +36,6 @@ export interface RandomOptions extends PlanOptions, FileOptions {
   /** The file that the campaign is kept in. */
   readonly campaign?: string;
 }
-
-/** Unless another bound is given. */
-const SECONDS = 60;
 
 /**
  * Runs a campaign, or goes on with the one in the file.
@@ -102,7 +99,7 @@ async function runAndKeep(
       seed: identity.seed,
       workers,
       run: pool === null ? runChunk : (input: ChunkInput) => pool.run("campaign", input),
-      seconds: asked === Infinity && ways === undefined ? SECONDS : asked,
+      seconds: asked === Infinity && ways === undefined ? CAMPAIGN_SECONDS : asked,
       ...(ways === undefined ? {} : { ways }),
       onChunk: (result, now) => {
         if (file !== undefined) appendFileSync(file, chunkLine(now.ways - tried, result));

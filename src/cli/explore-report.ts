@@ -1,14 +1,24 @@
 // What `freehold explore` prints: what was searched, how large it was, why it ended, and what was found, step by step.
 
-import type { CampaignState } from "../explore/campaign/campaign.js";
+import { CAMPAIGN_SECONDS, type CampaignState } from "../explore/campaign/campaign.js";
 import { isUnmended, type FoundBug } from "../explore/bugs/index.js";
 import { argumentsOf, type Retelling } from "../explore/counterexample/retelling.js";
 import type { Exploration } from "../explore/explore.js";
 import { causedBy } from "../explore/caller.js";
-import { countsText, endText, findingText, ruleName, ruleText, stepText } from "../explore/report.js";
+import {
+  countsText,
+  endText,
+  findingText,
+  grouped,
+  namesText,
+  ruleName,
+  ruleText,
+  stepText,
+} from "../explore/report.js";
 import { asksFor, CHEAP_RULES, rulesFor, SEARCH_INVARIANTS } from "../explore/rules.js";
-import type { Finding, SearchCounts } from "../explore/search.js";
-import { isSystemDomain } from "../explore/system-domain.js";
+import { DEFAULT_STATES, type Finding, type SearchCounts } from "../explore/search.js";
+import { isSystemDomain, ruleNamesOf } from "../explore/system-domain.js";
+import { DEFAULT_SYSTEM_STATES } from "../explore/system-search.js";
 import { hex, count } from "../machine/names.js";
 import type { ChosenRules, Plan } from "./explore-plan.js";
 import { coloured, type Terminal, writeJson, writeLine } from "./terminal.js";
@@ -68,7 +78,7 @@ export class TextExploreReport implements ExploreReport {
     this.#rules = rulesOf(plan);
     this.#line(coloured("bold", `${plan.system}, ${plan.machine}: ${machineText(plan)}`, this.#terminal.stdout));
     this.#line(`rules: ${rulesText(plan, bounds, this.#bug)}`);
-    this.#line(`bounds: ${boundsText(bounds)}`);
+    this.#line(`bounds: ${boundsText(plan, bounds)}`);
     if (this.#bug !== null) this.#line(`bug: ${this.#bug.name}: ${this.#bug.mistake} (${this.#bug.source})`);
   }
 
@@ -81,10 +91,9 @@ export class TextExploreReport implements ExploreReport {
   }
 
   tried({ ways, operations, reached, findings }: CampaignState): void {
-    const number = (value: number) => value.toLocaleString("en");
-    const kinds = `${number(reached)} kinds of answers and of states of a page or VM reached`;
+    const kinds = `${grouped(reached, "kind")} of answers and of states of a page or VM reached`;
     this.#line("");
-    this.#line(`tried: ${count(ways, "way")}, ${count(operations, "operation")}, ${kinds}`);
+    this.#line(`tried: ${grouped(ways, "way")}, ${grouped(operations, "operation")}, ${kinds}`);
     const text =
       findings.length > 0
         ? `${count(findings.length, "broken rule")} found`
@@ -125,23 +134,29 @@ function machineText({ domain }: Plan): string {
   ].join(", ");
 }
 
+/** What is looked after; the search for a bug asks for what shows it, unless rules are chosen. */
 function rulesText({ domain }: Plan, { rules: chosen }: Bounds, bug: FoundBug | null): string {
+  const asked: Partial<ChosenRules> = chosen ?? (bug === null ? {} : { rules: rulesFor(bug.search.kind) });
   if (isSystemDomain(domain)) {
-    return [...new Set(["panic", "refusal", ...Object.keys(domain.rules)])].filter(asksFor(chosen ?? {})).join(", ");
+    const byName = asked.rules === undefined ? (domain.onlyByName ?? []) : [];
+    const names = ruleNamesOf(domain).filter((name) => !byName.includes(name));
+    return namesText(names.filter(asksFor(asked)));
   }
-  const unchosen = bug === null ? (domain.rules ?? CHEAP_RULES) : rulesFor(bug.search.kind);
-  const { rules = unchosen, invariants } = chosen ?? {};
+  const { rules = domain.rules ?? CHEAP_RULES, invariants } = asked;
   const all = `${Object.keys(SEARCH_INVARIANTS).length} invariants`;
-  return rules.map((rule) => (rule === "invariant" ? (invariants?.join(", ") ?? all) : rule)).join(", ");
+  const chosenOnes = invariants === undefined ? all : namesText(invariants);
+  return rules.map((rule) => (rule === "invariant" ? chosenOnes : rule)).join(", ");
 }
 
-function boundsText({ maxStates = 2_000_000, seconds, minutes, random = false, ways }: Bounds): string {
+function boundsText({ domain }: Plan, { maxStates, seconds, minutes, random = false, ways }: Bounds): string {
   const times = [
     ...(seconds === undefined ? [] : [count(seconds, "second")]),
     ...(minutes === undefined ? [] : [count(minutes, "minute")]),
   ];
-  if (random) return [...(ways === undefined ? [] : [count(ways, "way")]), ...times].join(", ") || count(60, "second");
-  return [`${maxStates.toLocaleString("en")} states`, ...times].join(", ");
+  const tried = ways === undefined ? [] : [grouped(ways, "way")];
+  if (random) return [...tried, ...times].join(", ") || count(CAMPAIGN_SECONDS, "second");
+  const states = maxStates ?? (isSystemDomain(domain) ? DEFAULT_SYSTEM_STATES : DEFAULT_STATES);
+  return [grouped(states, "state"), ...times].join(", ");
 }
 
 function rulesVerdict(found: boolean, [search]: readonly Exploration[]): string {
@@ -150,7 +165,7 @@ function rulesVerdict(found: boolean, [search]: readonly Exploration[]): string 
   const states = counts.states.toLocaleString("en");
   if (found) return `${count(findings.length, "broken rule")} found`;
   if (end === "exhausted") return `nothing found in any of the ${states} states of this machine`;
-  return `nothing found in ${states} states, and there are more: ${endText(end)}`;
+  return `nothing found in ${states} states, and there are more, which were not visited: ${endText(end)}`;
 }
 
 function bugVerdict(bug: FoundBug, found: boolean, searches: readonly Exploration[]): string {

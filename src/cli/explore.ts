@@ -9,6 +9,7 @@ import { retell } from "../explore/counterexample/retelling.js";
 import { explore as search, type Exploration, type ExploreOptions } from "../explore/explore.js";
 import { hunt, type Explorer } from "../explore/hunt.js";
 import { PRESETS } from "../explore/presets.js";
+import { inOrder, namesText } from "../explore/report.js";
 import { CHEAP_RULES, RULES, rulesFor } from "../explore/rules.js";
 import type { Finding, SearchCounts } from "../explore/search.js";
 import { isSystemDomain, type AnyDomain } from "../explore/system-domain.js";
@@ -140,10 +141,11 @@ function mistakeIn(options: ExploreCommandOptions): string | null {
 }
 
 /** What does not go with the system that is searched, which may be the bug's; null: everything does. */
-function foreignOption({ cpus, workers = 1, rules }: ExploreCommandOptions, { system }: Plan): string | null {
+function foreignOption({ cpus, workers = 1, rules }: ExploreCommandOptions, plan: Plan): string | null {
+  const { system } = plan;
   if (cpus === 2 && system !== "pkvm") return "--cpus: only with --system pkvm";
   if (workers > 1 && system !== "pkvm") return "--workers: only with --system pkvm";
-  return rules === undefined ? null : foreignRule(rules, system);
+  return rules === undefined ? null : foreignRule(rules, plan);
 }
 
 /** Searches from a state of a trace. */
@@ -184,9 +186,9 @@ function declaredHelp(): string[] {
     const again = rules.filter(([name, statement]) => told.get(name) === statement).map(([name]) => name);
     const fresh = rules.filter(([name]) => !again.includes(name));
     for (const [name, statement] of fresh) told.set(name, statement);
-    const above = again.length === 0 ? "" : `, beside ${again.join(", ")} as above`;
-    const lines = table(fresh.map(([name, statement]) => [`  ${name}`, statement]));
-    return [`  invariant, which in system ${system} is all of these${above}:`, ...lines];
+    const above = again.length === 0 ? "" : `, and ${namesText(again)} as above`;
+    const lines = table(inOrder(fresh, ([name]) => name).map(([name, statement]) => [`  ${name}`, statement]));
+    return ["", `Rules of --system ${system} (invariant: all of these${above}):`, ...lines];
   });
 }
 

@@ -5,6 +5,7 @@ import * as abi from "../../assembly/abi/gunyah.js";
 import { resolveGunyahConfig } from "../machine/gunyah-config.js";
 import { listRecords } from "../machine/dumps.js";
 import type { Machine } from "../machine/machine.js";
+import { count } from "../machine/names.js";
 import type { Operation } from "../machine/operations.js";
 import { GUNYAH_RULES, GunyahWatch } from "./gunyah-rules.js";
 import type { GunyahStep } from "./gunyah-steps.js";
@@ -59,7 +60,7 @@ export function gunyahDomain(sizes: GunyahSizes): SystemDomain<MappingStep> {
     system: "gunyah",
     config: gunyahMachine(),
     bounds:
-      `${sizes.pages} of HLOS's pages, ${sizes.spaces} VMs' address spaces; the resource manager's calls to the hypervisor` +
+      `${count(sizes.pages, "page")} of HLOS's, ${count(sizes.spaces, "VM")} with an address space; the resource manager's calls to the hypervisor` +
       (again ? "" : "; what a VM has mapped is not mapped in it again"),
     warmUp: () => undefined,
     setUp: [...pages.flatMap(makeExtent), ...spaces.flatMap((index) => makeSpace(sizes, index))],

@@ -4,6 +4,7 @@
 import { VMID_HLOS } from "../../assembly/abi/gunyah.js";
 import * as rm from "../../assembly/abi/gunyah-rm.js";
 import { encodeReturn, messageOperations, type SglEntry } from "../machine/gunyah-messages.js";
+import { count } from "../machine/names.js";
 import type { Operation } from "../machine/operations.js";
 import { gunyahMachine, indices, RAM } from "./gunyah-domain.js";
 import { GUNYAH_RULES, GunyahWatch } from "./gunyah-rules.js";
@@ -60,7 +61,7 @@ export function gunyahParcelDomain(sizes: GunyahParcelSizes): SystemDomain<Gunya
   return {
     system: "gunyah",
     config: gunyahMachine(),
-    bounds: `${sizes.pages} of HLOS's pages, ${vms.length} VMs beside it; ${whatIsTried(sizes)}`,
+    bounds: `${count(sizes.pages, "page")} of HLOS's, ${count(vms.length, "VM")} beside it; ${whatIsTried(sizes)}`,
     warmUp: () => undefined,
     setUp: [...subject.vmids.flatMap(speak), ...(sizes.life === true ? [] : vms.flatMap(run))],
     steps: [

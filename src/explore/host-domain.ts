@@ -115,6 +115,7 @@ export function hostDomain(sizes: HostSizes): SystemDomain {
     steps: stepsOf(sizes),
     pages: [...numbers(FRAMES).map((frame) => FIRST_PFN + BigInt(frame)), ...reservedPages(sizes)],
     rules: { ...INVARIANTS, ...HOST_RULES, progress: RULES.progress },
+    leavesHalfDone: true,
     watch: (machine, _marks, asked) => new HostWatch(machine, asked),
   };
 }

@@ -31,11 +31,11 @@ import { isUserCall, userCallText, type UserCall } from "./user-calls.js";
 const ENDED: Readonly<Record<SearchEnd, string>> = {
   exhausted: "every state was visited",
   found: "stopped at the first finding",
-  states: "bounded: no room for more states",
-  parts: "bounded: no room for more kinds of pages and VMs",
-  journal: "bounded: one way is too long to be undone",
-  limit: "bounded: the simulator's memory is used up",
-  paused: "bounded: time is up, and states are left",
+  states: "no room for more states",
+  parts: "no room for more kinds of pages and VMs",
+  journal: "one way is too long to be undone",
+  limit: "the simulator's memory is used up",
+  paused: "time is up",
 };
 
 /** What broke the page-table protocol. */
@@ -57,12 +57,14 @@ export function endText(end: SearchEnd): string {
   return ENDED[end];
 }
 
-const grouped = (value: number | bigint): string => value.toLocaleString("en");
+/** `2,000 ways`. */
+export const grouped = (value: number | bigint, noun: string): string =>
+  `${value.toLocaleString("en")} ${noun}${BigInt(value) === 1n ? "" : "s"}`;
 
 /** `599,456 states, 3,605,642 transitions of 13,038,708 operations tried, depth 24, 20 bytes a state`. */
 export function countsText({ states, transitions, tried, depth, bytesPerState, compared }: SearchCounts): string {
   return (
-    `${grouped(states)} states, ${grouped(transitions)} transitions of ${grouped(tried)} operations tried, ` +
+    `${grouped(states, "state")}, ${grouped(transitions, "transition")} of ${grouped(tried, "operation")} tried, ` +
     `depth ${depth}, ${bytesPerState} bytes a state${compared === undefined ? "" : comparedText(compared)}`
   );
 }
@@ -70,7 +72,44 @@ export function countsText({ states, transitions, tried, depth, bytesPerState, c
 // Without the rule `refinement` nothing is compared.
 function comparedText({ answers, states }: NonNullable<SearchCounts["compared"]>): string {
   if (answers + states === 0n) return "";
-  return `; the specification compared ${grouped(answers)} answers, and after ${grouped(states)} more the state alone`;
+  return `; the specification compared ${grouped(answers, "answer")}, and after ${states.toLocaleString("en")} more the state alone`;
+}
+
+/** `panic, I1 to I20, I22`: names with a letter and a number stand in the order of their numbers. */
+export function namesText(names: readonly string[]): string {
+  const runs: [first: string, last: string][] = [];
+  for (const name of inOrder(names, (each) => each)) {
+    const run = runs.at(-1);
+    if (run !== undefined && name === next(run[1])) run[1] = name;
+    else runs.push([name, name]);
+  }
+  return runs.map(([first, last]) => joined(first, last)).join(", ");
+}
+
+function joined(first: string, last: string): string {
+  if (first === last) return first;
+  return last === next(first) ? `${first}, ${last}` : `${first} to ${last}`;
+}
+
+/** The items whose names have a number, sorted among those of their letter; all else stays in its place. */
+export function inOrder<T>(items: readonly T[], nameOf: (item: T) => string): T[] {
+  const letterOf = (item: T) => NUMBERED.exec(nameOf(item))?.[1];
+  const numberOf = (item: T) => Number(NUMBERED.exec(nameOf(item))?.[2]);
+  const sorted = new Map<string, T[]>();
+  for (const item of items) {
+    const letter = letterOf(item);
+    if (letter !== undefined) sorted.set(letter, [...(sorted.get(letter) ?? []), item]);
+  }
+  for (const group of sorted.values()) group.sort((one, other) => numberOf(one) - numberOf(other));
+  return items.map((item) => sorted.get(letterOf(item) ?? "")?.shift() ?? item);
+}
+
+const NUMBERED = /^([A-Z])(\d+)$/;
+
+/** The name with the next number: of `I9`, `I10`. */
+function next(name: string): string | null {
+  const [, letter, number] = NUMBERED.exec(name) ?? [];
+  return letter === undefined ? null : `${letter}${Number(number) + 1}`;
 }
 
 /** The name by which the broken rule is chosen: `panic`, `secrecy`, `I10`. */

@@ -6,7 +6,7 @@ import type { FfaConfig } from "../machine/ffa-config.js";
 import type { Machine } from "../machine/machine.js";
 import type { Operation } from "../machine/operations.js";
 import type { Domain, Step } from "./domain.js";
-import type { FindingKind } from "./rules.js";
+import { RULES, SEARCH_INVARIANTS, type FindingKind } from "./rules.js";
 
 /** One thing that is tried in every state: messages are written, and then a call is made. */
 export interface SystemStep {
@@ -91,6 +91,8 @@ export interface SystemDomain<S extends SystemStep = SystemStep> {
   readonly rules: Readonly<Record<string, string>>;
   /** Those of them that are looked after only when they are named. Default: none. */
   readonly onlyByName?: readonly string[];
+  /** What is refused leaves what it did by then, whichever call it is: the rule about refusals is none here. Default: false. */
+  readonly leavesHalfDone?: boolean;
   /** Rules that nobody asked for are none to the watch: what breaks them must not hide what breaks another. */
   readonly watch: (machine: Machine, marks: Marks, asked: Asked) => Watch<S>;
 }
@@ -100,3 +102,10 @@ export type AnyDomain = Domain | SystemDomain;
 
 /** A domain of another system names it. */
 export const isSystemDomain = (domain: AnyDomain): domain is SystemDomain => "system" in domain;
+
+/** The rules that a search of it can look after, by name; `invariant` stands for those with a name of their own. */
+export function ruleNamesOf(domain: AnyDomain): string[] {
+  if (!isSystemDomain(domain)) return [...Object.keys(RULES), ...Object.keys(SEARCH_INVARIANTS)];
+  const always = domain.leavesHalfDone === true ? ["panic"] : ["panic", "refusal"];
+  return [...new Set([...always, ...Object.keys(domain.rules)])];
+}

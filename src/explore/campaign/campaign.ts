@@ -7,6 +7,9 @@ import type { Way } from "./way.js";
 /** Ways in a piece: seconds of work at most. */
 const WAYS_OF_CHUNK = 1000;
 
+/** How long a campaign runs unless another bound is given. */
+export const CAMPAIGN_SECONDS = 60;
+
 /** What is known of a campaign, and all that is needed to go on with it. */
 export interface CampaignState {
   /** So many ways were tried. */
