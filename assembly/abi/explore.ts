@@ -4,7 +4,7 @@
 //
 //    0 u32 pages | 4 u32 frames | 8 u32 operations | 12 u32 byte offset of the word of a page that tells whose contents it holds
 //   16 u32 the longest list of table pages that a host makes for a vCPU | 20 u32 flags (DOMAIN_ABANDONS)
-//   64 pages, 16 bytes each: 0 u64 pfn | 8 u32 owner | 12 u32 flags (DOMAIN_KVM)
+//   64 pages, 16 bytes each: 0 u64 pfn | 8 u32 owner | 12 u32 flags (DOMAIN_KVM), group << DOMAIN_GROUP_SHIFT
 //      then frames, 8 bytes each: u64 gfn
 //      then operations, 40 bytes each (abi/operations.ts), or accesses (EXPLORE_ACCESS)
 //
@@ -31,6 +31,8 @@ export const DOMAIN_ABANDONS: i32 = 1;
 
 /** The page holds a struct of the host's, of which EL2 reads the word at 8 later: of struct kvm flags, of a vCPU a pointer. */
 export const DOMAIN_KVM: i32 = 1;
+/** Of a page's flags: its group of interchangeable pages, from 1; 0: none. */
+export const DOMAIN_GROUP_SHIFT: i32 = 8;
 
 /** Not an operation of a machine: 2 u16 handle of the VM that makes the access (0 = host) | 4 u32 vCPU | 8 an access (abi/walk.ts). */
 export const EXPLORE_ACCESS: i32 = 0xf000;

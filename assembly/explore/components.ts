@@ -20,6 +20,8 @@ let next: usize = 0;
 let end: usize = 0;
 // u32 per kind: parts there are.
 let counts: usize = 0;
+// u32 per kind and number: the part's address.
+let addresses: usize = 0;
 
 /** Room for parts of `bytes` bytes together. False if linear memory is used up. */
 export function reserveParts(bytes: usize): bool {
@@ -28,10 +30,11 @@ export function reserveParts(bytes: usize): bool {
   mask = slots - 1;
   index = reserve((slots as usize) << 2);
   counts = reserve(KINDS << 2);
+  addresses = reserve((KINDS * ((MAX_NUMBER as usize) + 1)) << 2);
   first = reserve(bytes);
   next = first;
   end = first + bytes;
-  return index != 0 && counts != 0 && first != 0;
+  return index != 0 && counts != 0 && addresses != 0 && first != 0;
 }
 
 export function forgetParts(): void {
@@ -89,6 +92,15 @@ export function partWords(part: usize): u32 {
   return load<u32>(part, 4);
 }
 
+/** Part `number` of a kind. */
+export function partAt(kind: u32, number: u32): usize {
+  return load<u32>(addressOf(kind, number)) as usize;
+}
+
+function addressOf(kind: u32, number: u32): usize {
+  return addresses + (((kind * (MAX_NUMBER + 1) + number) as usize) << 2);
+}
+
 /** Where its words are. */
 export function wordsOf(part: usize): usize {
   return part + HEADER;
@@ -133,6 +145,7 @@ function addPart(entry: usize, kind: u32, at: usize, words: u32): i32 {
   memory.copy(next + HEADER, at, bytes);
   store<u32>(entry, next as u32);
   store<u32>(count, number + 1);
+  store<u32>(addressOf(kind, number), next as u32);
   next += HEADER + bytes;
   return number as i32;
 }

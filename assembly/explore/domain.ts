@@ -5,6 +5,7 @@ import {
   DOMAIN_FLAGS,
   DOMAIN_FRAME_LIST,
   DOMAIN_FRAMES,
+  DOMAIN_GROUP_SHIFT,
   DOMAIN_HOST_LIST,
   DOMAIN_KVM,
   DOMAIN_MAX_FRAMES,
@@ -78,6 +79,11 @@ export function ownerOf(index: u32): u32 {
 /** Whether it is a struct of the host's of which EL2 reads a word later. */
 export function isHostKvm(index: u32): bool {
   return (load<u32>(pageAt(index), DOMAIN_PAGE_FLAGS) & DOMAIN_KVM) != 0;
+}
+
+/** From 1: pages with the same number are interchangeable. 0: with none. */
+export function groupOf(index: u32): u32 {
+  return load<u32>(pageAt(index), DOMAIN_PAGE_FLAGS) >> DOMAIN_GROUP_SHIFT;
 }
 
 export function domainGfn(index: u32): u64 {

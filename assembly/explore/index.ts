@@ -10,8 +10,9 @@ import { reservePacking } from "./packed-state";
 import { isShareFull, reserveShare } from "./partition";
 import { answersCompared, statesCompared } from "./refinement";
 import { reserveReads } from "./reads";
-import { deepest, expanded, reserveSearch, transitions, tried } from "./search";
-import { reserveStates, states } from "./visited";
+import { deepest, expanded, reserveSearch, transitions, transitionsInAll, tried } from "./search";
+import { reserveSymmetry } from "./symmetry";
+import { reserveStates, states, statesInAll } from "./visited";
 
 export { setMutation } from "../memory/mutation";
 export { choosePrivateRange } from "../systems/pkvm/private-range";
@@ -68,6 +69,7 @@ export { operationTo, parentOf, stateBytes } from "./visited";
  * @param entries of the journal
  * @param worker whose share this is, from 0
  * @param workers that search together; 0 for a search of one's own
+ * @param renamings of interchangeable pages, the one that changes nothing among them; 1: every state is visited
  * @returns false if linear memory is used up
  */
 export function reserveExploration(
@@ -77,15 +79,25 @@ export function reserveExploration(
   entries: u32,
   worker: u32,
   workers: u32,
+  renamings: u32,
 ): bool {
   const windows = domainWindow() != 0 && wayWindow() != 0 && reserveFindings() && reservePacking() && reserveSearch();
-  if (!reserveReads() || !reserveDecisions()) return false;
+  if (!reserveReads() || !reserveDecisions() || !reserveSymmetry(renamings)) return false;
   const tables = windows && journalReserve(entries) && reserveParts(partBytes);
   return tables && reserveStates(count, parts) && reserveShare(worker, workers);
 }
 
 export function stateCount(): u32 {
   return states;
+}
+
+/** States, and transitions, that those stand for which were visited. */
+export function stateCountInAll(): u64 {
+  return statesInAll;
+}
+
+export function transitionCountInAll(): u64 {
+  return transitionsInAll;
 }
 
 export function expandedCount(): u32 {

@@ -41,9 +41,9 @@ import { isTranslationWatched, tellStale } from "./translation";
 const PAGE: u32 = 0;
 const EL2: u32 = 1;
 const VM: u32 = 2;
-const TABLE: u32 = 3;
+export const TABLE: u32 = 3;
 const POOL: u32 = 4;
-const LISTS: u32 = 5;
+export const LISTS: u32 = 5;
 
 /** Parts of a VM: of the kinds VM to LISTS. */
 const VM_PARTS: u32 = 4;
@@ -183,12 +183,18 @@ function addPage(index: u32): void {
   const pa = pfnToPa(pfn);
   add(pageWord(pageOf(pfn)));
   add(hostEntry(pa));
-  add(pa >> blockShift == hypBlock ? load<u64>(hypTable + entryOffset(pa, 3)) : hypLeaf(pa));
+  add(withoutOwnAddress(pa >> blockShift == hypBlock ? load<u64>(hypTable + entryOffset(pa, 3)) : hypLeaf(pa), pa));
   add(readU64(pa + tracer));
   if (isHostKvm(index)) add(readU64(pa + KVM_FLAGS));
 }
 
-// With its own address taken out: interchangeable pages in the same state have the same part.
+// Interchangeable pages in the same state have the same part. EL2's linear map leads to this page or nowhere.
+function withoutOwnAddress(entry: u64, pa: u64): u64 {
+  const own = addressField(pa);
+  return isValid(entry) && addressField(entry) == own ? entry ^ own : entry;
+}
+
+// Without its own address, too.
 function hostEntry(pa: u64): u64 {
   getLeaf(hostTable, pa);
   if (isTranslationWatched()) add((leaf & VALID) | ((leafLevel as u64) << 1));

@@ -69,6 +69,7 @@ import {
   isStepRight,
   judge,
 } from "./rules";
+import { beginSymmetry, forgetRenamed, isSymmetryFull } from "./symmetry";
 import { beginTranslation, endTranslation } from "./translation";
 import {
   forgetStates,
@@ -81,6 +82,7 @@ import {
   rowOf,
   setBroken,
   states,
+  statesLike,
   visit,
 } from "./visited";
 import { mapWords } from "./word-parts";
@@ -108,10 +110,14 @@ export let expanded: u32 = 0;
 /** Operations that were tried, and those that led to another state. */
 export let tried: u64 = 0;
 export let transitions: u64 = 0;
+/** Those of all states that the visited ones stand for. */
+export let transitionsInAll: u64 = 0;
 /** Operations on the longest of the shortest ways. */
 export let deepest: u32 = 0;
 /** The first of the states that are so far away. */
 let firstDeepest: u32 = 0;
+/** States that the one stands for whose operations are tried. */
+let standsFor: u32 = 1;
 
 export function reserveSearch(): bool {
   row = reserve(ROW_BYTES);
@@ -130,6 +136,7 @@ export function reserveSearch(): bool {
 export function startSearch(invariants: u64, rules: u32, everywhere: bool): i32 {
   if (!isPkvm || !readDomain()) return SEARCH_DOMAIN;
   forgetFindings();
+  forgetRenamed();
   forgetParts();
   forgetStates();
   journalForget();
@@ -143,13 +150,15 @@ export function startSearch(invariants: u64, rules: u32, everywhere: bool): i32 
   expanded = 0;
   tried = 0;
   transitions = 0;
+  transitionsInAll = 0;
   deepest = 0;
   firstDeepest = 0;
   chooseOperations();
   giveAway();
   if (mark() < 0) return SEARCH_JOURNAL_FULL;
   if (!packState(row)) return SEARCH_PARTS_FULL;
-  if (visit(row, 0, NOTHING) == NO_STATE) return SEARCH_STATES_FULL;
+  beginSymmetry(row);
+  if (visit(row, 0, NOTHING) == NO_STATE) return full();
   judge(0, NOTHING, 0);
   // EL2 may stop as early as boot.
   if (panicked != 0 ? isPanicAllowed() : isStateRight()) return SEARCH_MORE;
@@ -205,6 +214,7 @@ export function takeRound(): void {
 
 function expand(state: u32, untilFinding: bool): i32 {
   if (isBroken(state)) return SEARCH_MORE;
+  standsFor = statesLike(rowOf(state));
   for (let i: u32 = 0; i < ourCount; i++) {
     const index: u32 = load<u16>(ours + ((i as usize) << 1));
     const outcome = isRemembering ? outcomeOf(index, rowOf(state)) : UNKNOWN;
@@ -219,7 +229,7 @@ function repeat(state: u32, index: u32, outcome: u32): i32 {
   if (outcome == IMPOSSIBLE) return SEARCH_MORE;
   tried++;
   if (outcome == UNCHANGED) return SEARCH_MORE;
-  transitions++;
+  noteTransition();
   memory.copy(row, rowOf(state), (partsOfState() as usize) << 1);
   applyChanges(outcome, row);
   if (isShared) {
@@ -227,7 +237,7 @@ function repeat(state: u32, index: u32, outcome: u32): i32 {
     return SEARCH_MORE;
   }
   const next = visit(row, state, index);
-  if (next == NO_STATE) return SEARCH_STATES_FULL;
+  if (next == NO_STATE) return full();
   if (!isNew) return SEARCH_MORE;
   noteDepth(next);
   return isKnownRight(row) ? SEARCH_MORE : lookAt(next);
@@ -296,7 +306,7 @@ function attempt(state: u32, index: u32): i32 {
   if (journalLength() == before) return settle(index, state, UNCHANGED);
   if (!packState(row)) return SEARCH_PARTS_FULL;
   if (isState(state, row)) return settle(index, state, UNCHANGED);
-  transitions++;
+  noteTransition();
   if (!isStepRight(ret)) return SEARCH_FOUND;
   if (isRemembering) learnStep(state, index);
   return arrive(state, index);
@@ -309,10 +319,20 @@ function arrive(state: u32, index: u32): i32 {
     return SEARCH_MORE;
   }
   const next = visit(row, state, index);
-  if (next == NO_STATE) return SEARCH_STATES_FULL;
+  if (next == NO_STATE) return full();
   if (!isNew) return SEARCH_MORE;
   noteDepth(next);
   return isRightHere(next) ? SEARCH_MORE : SEARCH_FOUND;
+}
+
+function noteTransition(): void {
+  transitions++;
+  transitionsInAll += standsFor;
+}
+
+/** Why there is no room for a state. */
+function full(): i32 {
+  return isSymmetryFull ? SEARCH_PARTS_FULL : SEARCH_STATES_FULL;
 }
 
 /** Of a new state, in the order of their numbers: the first that comes of the deepest ones is deeper. */

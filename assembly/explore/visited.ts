@@ -1,9 +1,12 @@
 // The states that were visited: rows in the order in which they were found, which is the queue of a breadth-first search, and
 // an exact index over them, which grows with them. A row also says how its state was reached, for counterexamples.
 //
+// Where states are taken together that differ in the names of pages alone (symmetry.ts), the index goes by their smallest row.
+//
 //   row: u16 per part | u16 operation | u32 number of the state it was applied to (padded to 4)
 
 import { reserve } from "../memory/heap";
+import { alike, isSymmetric, isSymmetryFull, smallestRow } from "./symmetry";
 
 /** What `visit` answers where there is no room for another state. */
 export const NO_STATE: u32 = 0xffff_ffff;
@@ -18,6 +21,8 @@ let partBytes: usize = 0;
 let capacity: u32 = 0;
 /** States visited. */
 export let states: u32 = 0;
+/** States that they stand for. */
+export let statesInAll: u64 = 0;
 /** Whether the last `visit` was the first of its state. */
 export let isNew: bool = false;
 
@@ -25,6 +30,9 @@ export let isNew: bool = false;
 let index: usize = 0;
 let mask: u32 = 0;
 let mostSlots: u32 = 0;
+
+let smallest: usize = 0;
+let otherSmallest: usize = 0;
 
 /** Room for `count` states of `parts` parts: memory that is not written yet is only an address. False if there are too few. */
 export function reserveStates(count: u32, parts: u32): bool {
@@ -34,7 +42,9 @@ export function reserveStates(count: u32, parts: u32): bool {
   rows = reserve((count as usize) * rowBytes);
   mostSlots = max<u32>(FEWEST_SLOTS, 1 << (32 - clz<u32>(count + (count >> 2))));
   index = reserve((mostSlots as usize) << 3);
-  return rows != 0 && index != 0;
+  smallest = reserve(rowBytes);
+  otherSmallest = reserve(rowBytes);
+  return rows != 0 && index != 0 && otherSmallest != 0;
 }
 
 function layOut(parts: u32): void {
@@ -44,6 +54,7 @@ function layOut(parts: u32): void {
 
 export function forgetStates(): void {
   states = 0;
+  statesInAll = 0;
   clearIndex(FEWEST_SLOTS);
 }
 
@@ -87,30 +98,57 @@ export function isState(state: u32, row: usize): bool {
 
 /** The number of the state whose parts are at `row`; adds it if it is new (`isNew`). NO_STATE if there is no room. */
 export function visit(row: usize, parent: u32, operation: u32): u32 {
-  const tag = hash(row);
-  const at = find(row, tag);
+  const key = keyOf(row);
+  const standsFor = alike;
+  if (isSymmetryFull) return NO_STATE;
+  const tag = hash(key);
+  const at = find(row, key, tag);
   const entry = load<u64>(at);
   isNew = entry == 0;
-  return isNew ? add(at, tag, row, parent, operation) : (entry as u32) - 1;
+  if (!isNew) return (entry as u32) - 1;
+  statesInAll += isSymmetric ? standsFor : 1;
+  return add(at, tag, row, parent, operation);
 }
 
 /** Whether it was visited; `hashOfRow` is its hash from then on. */
 export function isVisited(row: usize): bool {
-  hashOfRow = hash(row);
-  return load<u64>(find(row, hashOfRow)) != 0;
+  const key = keyOf(row);
+  hashOfRow = hash(key);
+  return load<u64>(find(row, key, hashOfRow)) != 0;
 }
 
 export let hashOfRow: u64 = 0;
 
+/** How many states a row stands for. */
+export function statesLike(row: usize): u32 {
+  if (!isSymmetric) return 1;
+  smallestRow(row, otherSmallest);
+  return alike;
+}
+
+// What the index goes by.
+function keyOf(row: usize): usize {
+  if (!isSymmetric) return row;
+  smallestRow(row, smallest);
+  return smallest;
+}
+
 // The slot of the index that names the state, or the empty one where it would be.
-function find(row: usize, tag: u64): usize {
+function find(row: usize, key: usize, tag: u64): usize {
   let slot = tag as u32;
   let entry = load<u64>(entryOf(slot));
   while (entry != 0) {
-    if (entry >> 32 == tag >> 32 && isSame(rowOf((entry as u32) - 1), row)) break;
+    if (entry >> 32 == tag >> 32 && isLike((entry as u32) - 1, row, key)) break;
     entry = load<u64>(entryOf(++slot));
   }
   return entryOf(slot);
+}
+
+function isLike(state: u32, row: usize, key: usize): bool {
+  if (isSame(rowOf(state), row)) return true;
+  if (!isSymmetric) return false;
+  smallestRow(rowOf(state), otherSmallest);
+  return isSame(otherSmallest, key);
 }
 
 function entryOf(slot: u32): usize {
@@ -133,7 +171,7 @@ function entryFor(tag: u64, state: u32): u64 {
 function indexAgain(slots: u32): void {
   clearIndex(slots);
   for (let state: u32 = 0; state < states; state++) {
-    const tag = hash(rowOf(state));
+    const tag = hash(keyOf(rowOf(state)));
     let slot = tag as u32;
     while (load<u64>(entryOf(slot)) != 0) slot++;
     store<u64>(entryOf(slot), entryFor(tag, state));

@@ -96,9 +96,15 @@ export function partsOf(domain: Domain): number {
 /**
  * Writes the domain to the core's window.
  *
+ * @param groups pfns of interchangeable pages. Default: none are
  * @throws RangeError if it does not fit
  */
-export function packDomain(domain: Domain, view: DataView, at: number): void {
+export function packDomain(
+  domain: Domain,
+  view: DataView,
+  at: number,
+  groups: readonly (readonly bigint[])[] = [],
+): void {
   const { pages, gfns, steps } = domain;
   if (pages.length > abi.DOMAIN_MAX_PAGES) throw new RangeError(`${pages.length} pages are too many to search`);
   if (gfns.length > abi.DOMAIN_MAX_FRAMES) throw new RangeError(`${gfns.length} guest frames are too many to search`);
@@ -111,7 +117,8 @@ export function packDomain(domain: Domain, view: DataView, at: number): void {
   view.setUint32(at + abi.DOMAIN_HOST_LIST, domain.longestList, true);
   view.setUint32(at + abi.DOMAIN_FLAGS, domain.abandons === true ? abi.DOMAIN_ABANDONS : 0, true);
   pages.forEach((page, index) => {
-    packPage(page, view, at + abi.DOMAIN_PAGE_LIST + index * abi.DOMAIN_PAGE_SIZE);
+    const group = groups.findIndex((pfns) => pfns.includes(page.pfn)) + 1;
+    packPage(page, group, view, at + abi.DOMAIN_PAGE_LIST + index * abi.DOMAIN_PAGE_SIZE);
   });
   gfns.forEach((gfn, index) => {
     view.setBigUint64(at + abi.DOMAIN_FRAME_LIST + index * 8, gfn, true);
@@ -122,10 +129,10 @@ export function packDomain(domain: Domain, view: DataView, at: number): void {
   });
 }
 
-function packPage({ pfn, slot, kvm = false }: DomainPage, view: DataView, at: number): void {
+function packPage({ pfn, slot, kvm = false }: DomainPage, group: number, view: DataView, at: number): void {
   view.setBigUint64(at, pfn, true);
   view.setUint32(at + abi.DOMAIN_PAGE_OWNER, slot === undefined ? 0 : slot + 1, true);
-  view.setUint32(at + abi.DOMAIN_PAGE_FLAGS, kvm ? abi.DOMAIN_KVM : 0, true);
+  view.setUint32(at + abi.DOMAIN_PAGE_FLAGS, (kvm ? abi.DOMAIN_KVM : 0) | (group << abi.DOMAIN_GROUP_SHIFT), true);
 }
 
 /** Writes one step as a record of 40 bytes. */

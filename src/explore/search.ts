@@ -9,6 +9,7 @@ import { packDomain, partsOf, type Domain, type Step } from "./domain.js";
 import { firstMachine } from "./first-state.js";
 import { instantiateInterleaving, PARTS_OF_TWO_CPUS, turnOf, withoutPauses } from "./interleaving.js";
 import { CHEAP_RULES, FINDING_KINDS, ruleMask, SEARCH_INVARIANTS, type FindingKind, type RuleName } from "./rules.js";
+import { interchangeablePages, renamingsOf } from "./symmetry.js";
 import { instantiateVariant, type ExploreCore } from "./variant.js";
 
 export type { FindingKind } from "./rules.js";
@@ -71,6 +72,8 @@ export interface SearchCounts {
   readonly depth: number;
   /** With the rule `refinement`: attempts whose answer the specification machine gave, too, and others whose state it kept. */
   readonly compared?: { readonly answers: bigint; readonly states: bigint };
+  /** Of a search that takes states together: how many they are, each for itself. */
+  readonly inAll?: { readonly states: bigint; readonly transitions: bigint };
   /** Bytes that a state is kept in, without its share of the index. */
   readonly bytesPerState: number;
 }
@@ -89,6 +92,11 @@ export interface SearchOptions {
    * operation is carried out once for all states in which it looks at the same. Default: false.
    */
   readonly everywhere?: boolean;
+  /**
+   * Visit one of the states that differ in the names of interchangeable pages alone. For machines without a mistake, as whose
+   * calls treat such pages alike. Default: false.
+   */
+  readonly symmetry?: boolean;
   /** CPUs whose operations interleave where EL2 releases its locks. Default: 1. */
   readonly cpus?: 1 | 2;
   /** Room for so many states; memory is taken as they come. Default: 20 million. */
@@ -110,17 +118,28 @@ export interface Place {
 
 const ALONE: Place = { worker: 0, workers: 0 };
 
+const chosenRules = (domain: Domain, options: SearchOptions): readonly RuleName[] =>
+  options.rules ?? domain.rules ?? CHEAP_RULES;
+
+// A cached translation is the name of a page that no part of the state would change with; and a mistake may treat pages unlike.
+function isSymmetric(domain: Domain, options: SearchOptions): boolean {
+  const { symmetry = false, mutation = MUTATION_NONE, cpus = 1 } = options;
+  return symmetry && mutation === MUTATION_NONE && cpus === 1 && !chosenRules(domain, options).includes("translation");
+}
+
 /** One search. */
 export class Search {
   readonly core: ExploreCore;
   readonly #domain: Domain;
   readonly #cpus: number;
+  readonly #isSymmetric: boolean;
   #end: SearchEnd = "paused";
 
-  private constructor(core: ExploreCore, domain: Domain, cpus: number) {
+  private constructor(core: ExploreCore, domain: Domain, cpus: number, isSymmetric: boolean) {
     this.core = core;
     this.#domain = domain;
     this.#cpus = cpus;
+    this.#isSymmetric = isSymmetric;
   }
 
   /**
@@ -135,14 +154,16 @@ export class Search {
     const { exports, memory } = core;
     const { worker, workers } = place;
     const parts = partsOf(domain) + (cpus === 2 ? PARTS_OF_TWO_CPUS : 0);
-    if (exports.reserveExploration(maxStates, parts, PART_BYTES, JOURNAL_ENTRIES, worker, workers) === 0) {
+    const groups = isSymmetric(domain, options) ? interchangeablePages(domain) : [];
+    const renamings = renamingsOf(groups);
+    if (exports.reserveExploration(maxStates, parts, PART_BYTES, JOURNAL_ENTRIES, worker, workers, renamings) === 0) {
       throw new RangeError(`${maxStates} states do not fit the 4 GiB of WebAssembly memory`);
     }
     const machine = firstMachine(domain, core, mutation);
     machine.tlb.suppress(options.withoutTlbi ?? null);
-    packDomain(domain, new DataView(memory.buffer), exports.domainWindow());
-    const search = new Search(core, domain, cpus);
-    const rules = ruleMask(options.rules ?? domain.rules ?? CHEAP_RULES);
+    packDomain(domain, new DataView(memory.buffer), exports.domainWindow(), groups);
+    const search = new Search(core, domain, cpus, renamings > 1);
+    const rules = ruleMask(chosenRules(domain, options));
     search.#note(
       exports.startSearch(
         invariantMask(options.invariants, SEARCH_INVARIANTS),
@@ -189,6 +210,9 @@ export class Search {
       transitions: exports.transitionCount(),
       depth: exports.deepestState(),
       compared: { answers: exports.answersComparedCount(), states: exports.statesComparedCount() },
+      ...(this.#isSymmetric
+        ? { inAll: { states: exports.stateCountInAll(), transitions: exports.transitionCountInAll() } }
+        : {}),
       bytesPerState: exports.stateBytes(),
     };
   }

@@ -16,6 +16,7 @@ export interface ExploreExports extends CoreExports {
     journalEntries: number,
     worker: number,
     workers: number,
+    renamings: number,
   ): number;
   journalReserve(entries: number): number;
   journalForget(): void;
@@ -27,6 +28,8 @@ export interface ExploreExports extends CoreExports {
   startSearch(invariants: bigint, rules: number, everywhere: number): number;
   runSearch(states: number, untilFinding: number): number;
   stateCount(): number;
+  stateCountInAll(): bigint;
+  transitionCountInAll(): bigint;
   expandedCount(): number;
   triedCount(): bigint;
   transitionCount(): bigint;
