@@ -180,6 +180,10 @@ function bugVerdict(bug: FoundBug, found: boolean, searches: readonly Exploratio
   return `${name} is found: without it, the same search finds nothing of the kind "${kind}" (${endText(clean.end)})`;
 }
 
+function inAllJson({ inAll }: SearchCounts): object {
+  return inAll === undefined ? {} : { inAll: { states: Number(inAll.states), transitions: Number(inAll.transitions) } };
+}
+
 /** For programs; docs/explore.md describes the fields. */
 export class JsonExploreReport implements ExploreReport {
   readonly #terminal: Terminal;
@@ -202,6 +206,7 @@ export class JsonExploreReport implements ExploreReport {
     writeJson(this.#terminal.stdout, {
       ...{ system, machine, bug: bug?.name ?? null, end, exhausted: end === "exhausted" },
       ...{ ...counts, tried: Number(counts.tried), transitions: Number(counts.transitions) },
+      ...inAllJson(counts),
       ...{ seconds, findings: findings.length },
     });
   }

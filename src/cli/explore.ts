@@ -48,6 +48,8 @@ export interface ExploreCommandOptions extends PlanOptions {
   readonly workers?: number;
   readonly cpus?: 1 | 2;
   readonly maxStates?: number;
+  /** False: also states that differ in the names of interchangeable pages alone are visited each. */
+  readonly symmetry?: boolean;
   readonly seconds?: number;
   readonly minutes?: number;
   readonly json?: boolean;
@@ -90,6 +92,10 @@ export function exploreCommand(terminal: Terminal, finish: (exitCode: number) =>
       "--max-states <n>",
       "stop when so many states were found (default: 20000000; 500000 for other systems than pKVM)",
       positiveCount,
+    )
+    .option(
+      "--no-symmetry",
+      "also visit states that differ in the names of interchangeable pages alone (pKVM machines)",
     )
     .option("--seconds <n>", "stop after so long", duration)
     .option("--minutes <n>", "stop after so long", duration)
@@ -232,12 +238,20 @@ function inWorkers(pool: WorkerPool<NodeJobs>): Explorer {
       : exploreInWorkers(pool, domain, { ...options, all: all === true || until !== undefined });
 }
 
-function limitsOf({ rules, cpus, maxStates, seconds, minutes }: ExploreCommandOptions): ExploreOptions {
+function limitsOf({
+  rules,
+  cpus,
+  maxStates,
+  symmetry = true,
+  seconds,
+  minutes,
+}: ExploreCommandOptions): ExploreOptions {
   const time = Math.min(seconds ?? Infinity, (minutes ?? Infinity) * 60);
   return {
     ...rules,
     ...(cpus === undefined ? {} : { cpus }),
     ...(maxStates === undefined ? {} : { maxStates }),
+    symmetry,
     seconds: time,
   };
 }

@@ -23,6 +23,7 @@ export type Explorer = (domain: AnyDomain, options: ExploreOptions) => Promise<E
 
 /**
  * Searches with the bug, and without; once where the code as it is has it. Of one that is several mistakes, each must be found.
+ * Every state is visited, those too that differ in the names of pages alone: a mistake may treat pages unlike.
  *
  * @param domain the machine to search. Default: the bug's own
  * @param run Default: in this thread
@@ -36,7 +37,7 @@ export async function hunt(
 ): Promise<Hunt> {
   const { mutation, others = [], kind, rule, cpus } = bug.search;
   const wanted = ({ findings }: Exploration) => findings.find((finding) => isWanted(finding, kind, rule)) ?? null;
-  const asked: ExploreOptions = { rules: rulesFor(kind), cpus: cpus ?? 1, ...given };
+  const asked: ExploreOptions = { rules: rulesFor(kind), cpus: cpus ?? 1, ...given, symmetry: false };
   const until = { until: kind, ...(rule === undefined ? {} : { untilRule: rule }) };
   const searchWith = async (mistake: number): Promise<Exploration> => {
     const first = await run(domain, { ...asked, mutation: mistake });

@@ -62,10 +62,20 @@ export const grouped = (value: number | bigint, noun: string): string =>
   `${value.toLocaleString("en")} ${noun}${BigInt(value) === 1n ? "" : "s"}`;
 
 /** `599,456 states, 3,605,642 transitions of 13,038,708 operations tried, depth 24, 20 bytes a state`. */
-export function countsText({ states, transitions, tried, depth, bytesPerState, compared }: SearchCounts): string {
+export function countsText(counts: SearchCounts): string {
+  const { states, transitions, tried, depth, bytesPerState, compared } = counts;
   return (
-    `${grouped(states, "state")}, ${grouped(transitions, "transition")} of ${grouped(tried, "operation")} tried, ` +
-    `depth ${depth}, ${bytesPerState} bytes a state${compared === undefined ? "" : comparedText(compared)}`
+    `${grouped(states)} states, ${grouped(transitions)} transitions of ${grouped(tried)} operations tried, ` +
+    `depth ${depth}, ${bytesPerState} bytes a state${inAllText(counts)}${compared === undefined ? "" : comparedText(compared)}`
+  );
+}
+
+// Where no two states differ in names alone there is nothing to say.
+function inAllText({ states, inAll }: SearchCounts): string {
+  if (inAll === undefined || inAll.states === BigInt(states)) return "";
+  return (
+    `; they stand for ${grouped(inAll.states)} states and ${grouped(inAll.transitions)} transitions, ` +
+    "which differ in the names of interchangeable pages alone"
   );
 }
 
