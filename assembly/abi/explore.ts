@@ -31,7 +31,7 @@ export const DOMAIN_ABANDONS: i32 = 1;
 
 /** The page holds a struct of the host's, of which EL2 reads the word at 8 later: of struct kvm flags, of a vCPU a pointer. */
 export const DOMAIN_KVM: i32 = 1;
-/** Of a page's flags: its group of interchangeable pages, from 1; 0: none. */
+/** Of a page's flags: its group of interchangeable pages, of a VM's page that of VMs, from 1; 0: none. */
 export const DOMAIN_GROUP_SHIFT: i32 = 8;
 
 /** Not an operation of a machine: 2 u16 handle of the VM that makes the access (0 = host) | 4 u32 vCPU | 8 an access (abi/walk.ts). */

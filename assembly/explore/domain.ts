@@ -81,7 +81,7 @@ export function isHostKvm(index: u32): bool {
   return (load<u32>(pageAt(index), DOMAIN_PAGE_FLAGS) & DOMAIN_KVM) != 0;
 }
 
-/** From 1: pages with the same number are interchangeable. 0: with none. */
+/** From 1: pages of their own with the same number are interchangeable, and VMs with pages of the same number. 0: with none. */
 export function groupOf(index: u32): u32 {
   return load<u32>(pageAt(index), DOMAIN_PAGE_FLAGS) >> DOMAIN_GROUP_SHIFT;
 }

@@ -69,7 +69,8 @@ export { operationTo, parentOf, stateBytes } from "./visited";
  * @param entries of the journal
  * @param worker whose share this is, from 0
  * @param workers that search together; 0 for a search of one's own
- * @param renamings of interchangeable pages, the one that changes nothing among them; 1: every state is visited
+ * @param pageRenamings in how many ways interchangeable pages can change their names, the one that changes nothing among them
+ * @param vmRenamings the same of VMs; with both 1 every state is visited
  * @returns false if linear memory is used up
  */
 export function reserveExploration(
@@ -79,10 +80,11 @@ export function reserveExploration(
   entries: u32,
   worker: u32,
   workers: u32,
-  renamings: u32,
+  pageRenamings: u32,
+  vmRenamings: u32,
 ): bool {
   const windows = domainWindow() != 0 && wayWindow() != 0 && reserveFindings() && reservePacking() && reserveSearch();
-  if (!reserveReads() || !reserveDecisions() || !reserveSymmetry(renamings)) return false;
+  if (!reserveReads() || !reserveDecisions() || !reserveSymmetry(pageRenamings, vmRenamings)) return false;
   const tables = windows && journalReserve(entries) && reserveParts(partBytes);
   return tables && reserveStates(count, parts) && reserveShare(worker, workers);
 }

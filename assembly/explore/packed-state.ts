@@ -38,9 +38,9 @@ import { domainGfn, domainPfn, frames, isHostKvm, ownerOf, ownPages, pages, trac
 import { isTranslationWatched, tellStale } from "./translation";
 
 // Kinds of parts.
-const PAGE: u32 = 0;
-const EL2: u32 = 1;
-const VM: u32 = 2;
+export const PAGE: u32 = 0;
+export const EL2: u32 = 1;
+export const VM: u32 = 2;
 export const TABLE: u32 = 3;
 const POOL: u32 = 4;
 export const LISTS: u32 = 5;

@@ -69,7 +69,8 @@ import {
   isStepRight,
   judge,
 } from "./rules";
-import { beginSymmetry, forgetRenamed, isSymmetryFull } from "./symmetry";
+import { forgetRenamed, isRenamingFull } from "./renaming";
+import { beginSymmetry } from "./symmetry";
 import { beginTranslation, endTranslation } from "./translation";
 import {
   forgetStates,
@@ -332,7 +333,7 @@ function noteTransition(): void {
 
 /** Why there is no room for a state. */
 function full(): i32 {
-  return isSymmetryFull ? SEARCH_PARTS_FULL : SEARCH_STATES_FULL;
+  return isRenamingFull ? SEARCH_PARTS_FULL : SEARCH_STATES_FULL;
 }
 
 /** Of a new state, in the order of their numbers: the first that comes of the deepest ones is deeper. */

@@ -1,217 +1,139 @@
-// Interchangeable pages: a state and what becomes of it when such pages change their names lead to the same, with the names
-// changed. So a search visits one state of each such set. It keeps the state that it came to first, as it is, so that ways to it
-// are ways of the machine; what is looked for in the index is the set's smallest row (visited.ts).
+// Interchangeable pages and VMs: a state and what becomes of it when they change their names (renaming.ts) lead to the same, with
+// the names changed. So a search visits one state of each such set. It keeps the one that it came to first, as it is, so that
+// ways to it are ways of the machine; what is looked for in the index is the set's smallest row (visited.ts).
 //
-// A renaming gives each page of a group the name of another of that group. In a row the parts of pages change places, and parts
-// that hold addresses of pages become other parts: a VM's tables, its pool, its vCPUs' lists. A VM's record, the pages that it
-// is made of, and EL2's part name none of these pages, and page parts do not hold their own address (packed-state.ts).
-//
-// The smallest row has the page parts of each group in order. Most often only one renaming brings that about; where pages are
-// alike, all that do are compared. How many lead to the smallest row tells how many states there are in the set.
+// The smallest row has the page parts of each group in order. Most often only one renaming of pages brings that about; where
+// pages are alike, all that do are compared, for each renaming of VMs. How many lead to the smallest row tells how many
+// different ones there are.
 
-import { addressField, isValid } from "../arch/descriptor";
-import { pageShift } from "../arch/geometry";
 import { reserve } from "../memory/heap";
 import { maxVms } from "../systems/pkvm/vm";
-import { MAX_NUMBER, NO_NUMBER, numberOf, partAt, partCount, partWords, wordsOf } from "./components";
-import { domainPfn, groupOf, pages } from "./domain";
-import { LISTS, partsOfState, placeOfPage, placeOfTable, TABLE } from "./packed-state";
+import { ownPages } from "./domain";
+import { EL2, LISTS, PAGE, partsOfState, placeOfEl2, placeOfVm, TABLE, VM } from "./packed-state";
+import {
+  beginRenaming,
+  groups,
+  MAX_ORDERS,
+  membersOf,
+  newName,
+  newSlot,
+  ordersOf,
+  pageRenamings,
+  placeOfMember,
+  reserveRenaming,
+  vmRenamings,
+  withPagesRenamed,
+  withVmsRenamed,
+} from "./renaming";
+import { isTranslationWatched } from "./translation";
 
-const MAX_GROUPS: u32 = 4;
-const MAX_MEMBERS: u32 = 5;
-const MAX_ORDERS: u32 = 120;
-/** Kinds of parts that hold addresses of pages: TABLE to LISTS. */
-const RENAMED_KINDS: u32 = LISTS - TABLE + 1;
-const NUMBERS_OF_KIND: u32 = MAX_NUMBER + 1;
+const MAX_GROUPS: usize = 4;
 const ROW_BYTES: usize = 256;
-const SCRATCH_BYTES: usize = 65536;
 
 /** Whether states are taken together. */
 export let isSymmetric: bool = false;
-/** Of the last `smallestRow`: how many states there are that differ in names alone. */
+/** Of the last `smallestRow`: how many rows there are that differ in names alone. */
 export let alike: u32 = 1;
-/** There was no room for a part under another name: what `smallestRow` said since then does not count. */
-export let isSymmetryFull: bool = false;
 
-let groups: u32 = 0;
-/** All of them, the one that changes nothing among them; of all groups together. */
-let renamings: u32 = 1;
-/** How many there is room for. */
-let mostRenamings: u32 = 1;
-// Per group.
-let memberCounts: usize = 0; // u32
-let memberPages: usize = 0; // MAX_MEMBERS x u32: index among the domain's pages
-let memberPlaces: usize = 0; // MAX_MEMBERS x u32: where its part is in a row
-let orderCounts: usize = 0; // u32
-let sorting: usize = 0; // MAX_ORDERS x u32: the orders that sort the row at hand
-let sortingCounts: usize = 0; // u32
-/** Orders of MAX_MEMBERS things, a u8 each: whose name it gets. The first k! of them leave all but the first k where they are. */
-let orders: usize = 0;
-// u32 per kind, number and renaming: the number that it becomes, + 1; 0: not known yet.
-let known: usize = 0;
-let scratch: usize = 0;
+let sorting: usize = 0; // per group MAX_ORDERS x u32: the orders that sort its page parts in the row at hand
+let sortingCounts: usize = 0; // u32 per group
+let base: usize = 0;
 let candidate: usize = 0;
 
 /**
- * @param count renamings there are to be room for, the one that changes nothing among them; 1: no symmetry
+ * @param ofPages in how many ways pages can change their names, the one that changes nothing among them
+ * @param ofVms the same of VMs; with both 1 states are not taken together
  * @returns false if linear memory is used up
  */
-export function reserveSymmetry(count: u32): bool {
-  mostRenamings = count;
+export function reserveSymmetry(ofPages: u32, ofVms: u32): bool {
   isSymmetric = false;
-  if (count <= 1) return true;
-  memberCounts = reserve(MAX_GROUPS << 2);
-  memberPages = reserve((MAX_GROUPS * MAX_MEMBERS) << 2);
-  memberPlaces = reserve((MAX_GROUPS * MAX_MEMBERS) << 2);
-  orderCounts = reserve(MAX_GROUPS << 2);
-  sorting = reserve((MAX_GROUPS * MAX_ORDERS) << 2);
+  sorting = reserve(MAX_GROUPS * (MAX_ORDERS as usize) * 4);
   sortingCounts = reserve(MAX_GROUPS << 2);
-  orders = reserve(MAX_ORDERS * MAX_MEMBERS);
-  scratch = reserve(SCRATCH_BYTES);
+  base = reserve(ROW_BYTES);
   candidate = reserve(ROW_BYTES);
-  known = reserve(((RENAMED_KINDS * NUMBERS_OF_KIND * count) as usize) << 2);
-  return candidate != 0 && known != 0;
+  return candidate != 0 && reserveRenaming(ofPages, ofVms);
 }
 
-/** Takes states together from now on, if the first one, packed at `row`, is the same under every renaming. */
+/**
+ * Takes states together from now on, if the first one, packed at `row`, is the same whatever the names. A cached translation names
+ * pages in EL2's part: where they are watched, each state is visited.
+ */
 export function beginSymmetry(row: usize): void {
   isSymmetric = false;
-  isSymmetryFull = false;
-  if (mostRenamings <= 1) return;
-  listOrders();
-  readGroups();
-  isSymmetric = renamings > 1 && renamings <= mostRenamings && isSameUnderAll(row);
+  if (!beginRenaming() || isTranslationWatched()) return;
+  isSymmetric = isSameUnderAll(row);
 }
 
-// As Fisher and Yates shuffle, with the digits of a number to the base of factorials in place of chance.
-function listOrders(): void {
-  for (let order: u32 = 0; order < MAX_ORDERS; order++) {
-    const at = orders + ((order * MAX_MEMBERS) as usize);
-    let rest = order;
-    for (let i: u32 = 0; i < MAX_MEMBERS; i++) {
-      const other = at + ((i - (rest % (i + 1))) as usize);
-      rest /= i + 1;
-      store<u8>(at + (i as usize), i as u8);
-      const moved = load<u8>(other);
-      store<u8>(other, i as u8);
-      store<u8>(at + (i as usize), moved);
-    }
-  }
-}
-
-function readGroups(): void {
-  memory.fill(memberCounts, 0, MAX_GROUPS << 2);
-  groups = 0;
-  renamings = 1;
-  for (let page: u32 = 0; page < pages; page++) {
-    const group = groupOf(page) - 1;
-    if (group < MAX_GROUPS && membersOf(group) < MAX_MEMBERS) addMember(group, page);
-  }
-  for (let group: u32 = 0; group < groups; group++) {
-    let count: u32 = 1;
-    for (let i: u32 = 2; i <= membersOf(group); i++) count *= i;
-    store<u32>(u32At(orderCounts, group), count);
-    renamings *= count;
-  }
-}
-
-function addMember(group: u32, page: u32): void {
-  const count = membersOf(group);
-  store<u32>(u32At(memberPages, group * MAX_MEMBERS + count), page);
-  store<u32>(u32At(memberPlaces, group * MAX_MEMBERS + count), placeOfPage(page));
-  store<u32>(u32At(memberCounts, group), count + 1);
-  groups = max(groups, group + 1);
-}
-
-function u32At(table: usize, index: u32): usize {
-  return table + ((index as usize) << 2);
-}
-
-function membersOf(group: u32): u32 {
-  return load<u32>(u32At(memberCounts, group));
-}
-
-/** Whose name a member gets. */
-function newName(order: u32, member: u32): u32 {
-  return load<u8>(orders + ((order * MAX_MEMBERS + member) as usize));
-}
-
-function placeOfMember(group: u32, member: u32): u32 {
-  return load<u32>(u32At(memberPlaces, group * MAX_MEMBERS + member));
+function rowBytes(): usize {
+  return (partsOfState() as usize) << 1;
 }
 
 function isSameUnderAll(row: usize): bool {
-  for (let renaming: u32 = 0; renaming < renamings; renaming++) {
-    memory.copy(candidate, row, (partsOfState() as usize) << 1);
-    let rest = renaming;
-    for (let group: u32 = 0; group < groups; group++) {
-      const count = load<u32>(u32At(orderCounts, group));
-      renamePages(row, group, rest % count, candidate);
-      rest /= count;
+  for (let ofVms: u32 = 0; ofVms < vmRenamings; ofVms++) {
+    writeVmsRenamed(row, ofVms, base);
+    for (let ofPages: u32 = 0; ofPages < pageRenamings; ofPages++) {
+      writePagesRenamed(base, ofPages, candidate);
+      if (memory.compare(candidate, row, rowBytes()) != 0) return false;
     }
-    renameVms(row, renaming, candidate);
-    if (memory.compare(candidate, row, (partsOfState() as usize) << 1) != 0) return false;
   }
   return true;
-}
-
-/** Forgets which parts become which. Before the parts are forgotten. */
-export function forgetRenamed(): void {
-  for (let i: u32 = 0; i < RENAMED_KINDS && mostRenamings > 1; i++) {
-    memory.fill(knownAs(i, 0, 0), 0, ((partCount(TABLE + i) * mostRenamings) as usize) << 2);
-  }
-}
-
-function knownAs(kind: u32, number: u32, renaming: u32): usize {
-  return u32At(known, (kind * NUMBERS_OF_KIND + number) * mostRenamings + renaming);
 }
 
 /** Writes to `to` the smallest of the rows that the one at `row` becomes; `alike` tells how many different ones there are. */
 export function smallestRow(row: usize, to: usize): void {
-  memory.copy(to, row, (partsOfState() as usize) << 1);
-  let count: u32 = 1;
-  for (let group: u32 = 0; group < groups; group++) count *= findSorting(row, group, to);
-  let reached: u32 = 1;
-  renameVms(row, sortingRenaming(0), to);
-  for (let i: u32 = 1; i < count; i++) {
-    renameVms(row, sortingRenaming(i), candidate);
-    const difference = compareVms(candidate, to);
-    if (difference == 0) reached++;
-    if (difference >= 0) continue;
-    reached = 1;
-    copyVms(candidate, to);
+  let reached: u32 = 0;
+  for (let ofVms: u32 = 0; ofVms < vmRenamings; ofVms++) {
+    const from = ofVms == 0 ? row : base;
+    if (ofVms != 0) writeVmsRenamed(row, ofVms, base);
+    let count: u32 = 1;
+    for (let group: u32 = 0; group < groups; group++) count *= findSorting(from, group);
+    for (let i: u32 = 0; i < count; i++) {
+      writePagesRenamed(from, sortingRenaming(i), reached == 0 ? to : candidate);
+      const difference = reached == 0 ? -1 : memory.compare(candidate, to, rowBytes());
+      if (difference < 0 && reached != 0) memory.copy(to, candidate, rowBytes());
+      if (difference <= 0) reached = difference == 0 ? reached + 1 : 1;
+    }
   }
   // Those that lead to the smallest row are as many as those that change nothing.
-  alike = renamings / reached;
+  alike = (pageRenamings * vmRenamings) / reached;
 }
 
-/** Puts the page parts of a group in order; returns how many of its orders do. */
-function findSorting(row: usize, group: u32, to: usize): u32 {
-  const all = load<u32>(u32At(orderCounts, group));
+/** Finds the orders of a group that put its page parts in order; returns how many they are. */
+function findSorting(row: usize, group: u32): u32 {
+  const all = ordersOf(group);
   let count: u32 = 0;
   for (let order: u32 = 0; order < all; order++) {
-    renamePages(row, group, order, candidate);
-    if (!isSorted(candidate, group)) continue;
-    store<u32>(u32At(sorting, group * MAX_ORDERS + count++), order);
-    if (count == 1) renamePages(row, group, order, to);
+    if (isSortedBy(order, row, group)) store<u32>(sortingAt(group, count++), order);
   }
-  store<u32>(u32At(sortingCounts, group), count);
+  store<u32>(sortingCounts + ((group as usize) << 2), count);
   return count;
 }
 
-function renamePages(row: usize, group: u32, order: u32, to: usize): void {
-  const count = membersOf(group);
-  for (let member: u32 = 0; member < count; member++) {
-    setPart(to, placeOfMember(group, newName(order, member)), part(row, placeOfMember(group, member)));
-  }
-}
-
-function isSorted(row: usize, group: u32): bool {
+function isSortedBy(order: u32, row: usize, group: u32): bool {
+  renamePages(row, group, order, candidate);
   const count = membersOf(group);
   for (let member: u32 = 1; member < count; member++) {
-    if (part(row, placeOfMember(group, member - 1)) > part(row, placeOfMember(group, member))) return false;
+    const before = part(candidate, placeOfMember(group, member - 1));
+    if (before > part(candidate, placeOfMember(group, member))) return false;
   }
   return true;
+}
+
+function sortingAt(group: u32, index: u32): usize {
+  return sorting + ((group * MAX_ORDERS + index) as usize) * 4;
+}
+
+/** The renaming made of choice `index` among the orders that sort. */
+function sortingRenaming(index: u32): u32 {
+  let renaming: u32 = 0;
+  let stride: u32 = 1;
+  for (let group: u32 = 0; group < groups; group++) {
+    const count = load<u32>(sortingCounts + ((group as usize) << 2));
+    renaming += load<u32>(sortingAt(group, index % count)) * stride;
+    index /= count;
+    stride *= ordersOf(group);
+  }
+  return renaming;
 }
 
 function part(row: usize, place: u32): u32 {
@@ -222,82 +144,42 @@ function setPart(row: usize, place: u32, number: u32): void {
   store<u16>(row + ((place as usize) << 1), number as u16);
 }
 
-/** The renaming made of the `index`-th choice among the orders that sort. */
-function sortingRenaming(index: u32): u32 {
-  let renaming: u32 = 0;
-  let stride: u32 = 1;
-  for (let group: u32 = 0; group < groups; group++) {
-    const count = load<u32>(u32At(sortingCounts, group));
-    renaming += load<u32>(u32At(sorting, group * MAX_ORDERS + (index % count))) * stride;
-    index /= count;
-    stride *= load<u32>(u32At(orderCounts, group));
-  }
-  return renaming;
-}
-
-function renameVms(row: usize, renaming: u32, to: usize): void {
-  for (let slot: u32 = 0; slot < maxVms; slot++) {
-    const place = placeOfTable(slot);
-    for (let i: u32 = 0; i < RENAMED_KINDS; i++) setPart(to, place + i, renamed(i, part(row, place + i), renaming));
+function renamePages(row: usize, group: u32, order: u32, to: usize): void {
+  const count = membersOf(group);
+  for (let member: u32 = 0; member < count; member++) {
+    setPart(to, placeOfMember(group, newName(order, member)), part(row, placeOfMember(group, member)));
   }
 }
 
-/** Below 0: the VMs' parts of `row` are smaller; 0: they are the same. */
-function compareVms(row: usize, other: usize): i32 {
-  for (let slot: u32 = 0; slot < maxVms; slot++) {
-    const place = placeOfTable(slot);
-    for (let i: u32 = 0; i < RENAMED_KINDS; i++) {
-      const difference = (part(row, place + i) as i32) - (part(other, place + i) as i32);
-      if (difference != 0) return difference;
-    }
-  }
-  return 0;
-}
-
-function copyVms(row: usize, to: usize): void {
-  for (let slot: u32 = 0; slot < maxVms; slot++) {
-    const place = placeOfTable(slot);
-    for (let i: u32 = 0; i < RENAMED_KINDS; i++) setPart(to, place + i, part(row, place + i));
-  }
-}
-
-/** The number of the part that part `number` of kind TABLE + `kind` becomes. */
-function renamed(kind: u32, number: u32, renaming: u32): u32 {
-  if (renaming == 0) return number;
-  const at = knownAs(kind, number, renaming);
-  if (load<u32>(at) == 0) store<u32>(at, rename(kind, number, renaming) + 1);
-  return load<u32>(at) - 1;
-}
-
-function rename(kind: u32, number: u32, renaming: u32): u32 {
-  const at = partAt(TABLE + kind, number);
-  const words = partWords(at);
-  for (let i: u32 = 0; i < words; i++) {
-    const word = load<u64>(wordsOf(at) + ((i as usize) << 3));
-    const isAddress = kind != 0 || isValid(word);
-    store<u64>(scratch + ((i as usize) << 3), isAddress ? renamedAddress(word, renaming) : word);
-  }
-  const other = numberOf(TABLE + kind, scratch, words);
-  if (other != NO_NUMBER) return other as u32;
-  isSymmetryFull = true;
-  return number;
-}
-
-/** A descriptor, or an address with or without what else is in its word. */
-function renamedAddress(word: u64, renaming: u32): u64 {
-  const pfn = addressField(word) >> pageShift;
+/** The row under other names of pages. */
+function writePagesRenamed(row: usize, renaming: u32, to: usize): void {
+  memory.copy(to, row, rowBytes());
+  if (renaming == 0) return;
   let rest = renaming;
   for (let group: u32 = 0; group < groups; group++) {
-    const count = load<u32>(u32At(orderCounts, group));
-    for (let member: u32 = 0; member < membersOf(group); member++) {
-      if (pfnOfMember(group, member) != pfn) continue;
-      return word ^ ((pfn ^ pfnOfMember(group, newName(rest % count, member))) << pageShift);
-    }
-    rest /= count;
+    renamePages(row, group, rest % ordersOf(group), to);
+    rest /= ordersOf(group);
   }
-  return word;
+  for (let slot: u32 = 0; slot < maxVms; slot++) {
+    const place = placeOfVm(slot) - VM;
+    for (let kind = TABLE; kind <= LISTS; kind++) {
+      setPart(to, place + kind, withPagesRenamed(kind, part(row, place + kind), renaming));
+    }
+  }
 }
 
-function pfnOfMember(group: u32, member: u32): u64 {
-  return domainPfn(load<u32>(u32At(memberPages, group * MAX_MEMBERS + member)));
+/** The row under other names of VMs. */
+function writeVmsRenamed(row: usize, renaming: u32, to: usize): void {
+  memory.copy(to, row, rowBytes());
+  for (let place: u32 = 0; place < ownPages; place++) {
+    setPart(to, place, withVmsRenamed(PAGE, part(row, place), 0, renaming));
+  }
+  for (let slot: u32 = 0; slot < maxVms; slot++) {
+    const from = placeOfVm(slot) - VM;
+    const place = placeOfVm(newSlot(renaming, slot)) - VM;
+    for (let kind = VM; kind <= LISTS; kind++) {
+      setPart(to, place + kind, withVmsRenamed(kind, part(row, from + kind), slot, renaming));
+    }
+  }
+  setPart(to, placeOfEl2(), withVmsRenamed(EL2, part(row, placeOfEl2()), 0, renaming));
 }

@@ -6,7 +6,8 @@
 //   row: u16 per part | u16 operation | u32 number of the state it was applied to (padded to 4)
 
 import { reserve } from "../memory/heap";
-import { alike, isSymmetric, isSymmetryFull, smallestRow } from "./symmetry";
+import { isRenamingFull } from "./renaming";
+import { alike, isSymmetric, smallestRow } from "./symmetry";
 
 /** What `visit` answers where there is no room for another state. */
 export const NO_STATE: u32 = 0xffff_ffff;
@@ -100,7 +101,7 @@ export function isState(state: u32, row: usize): bool {
 export function visit(row: usize, parent: u32, operation: u32): u32 {
   const key = keyOf(row);
   const standsFor = alike;
-  if (isSymmetryFull) return NO_STATE;
+  if (isRenamingFull) return NO_STATE;
   const tag = hash(key);
   const at = find(row, key, tag);
   const entry = load<u64>(at);

@@ -13,6 +13,7 @@ import { encodeAccess, handleOf, type MemoryAccess } from "../machine/accesses.j
 import type { MachineConfig } from "../machine/config.js";
 import { encodeOperation, type Operation } from "../machine/operations.js";
 import type { RuleName } from "./rules.js";
+import { NO_SYMMETRY, type Symmetry } from "./symmetry.js";
 import { encodeUserCall, isUserCall, type UserCall } from "./user-calls.js";
 
 /** A page whose state counts. */
@@ -96,15 +97,10 @@ export function partsOf(domain: Domain): number {
 /**
  * Writes the domain to the core's window.
  *
- * @param groups pfns of interchangeable pages. Default: none are
+ * @param symmetry what is interchangeable. Default: nothing
  * @throws RangeError if it does not fit
  */
-export function packDomain(
-  domain: Domain,
-  view: DataView,
-  at: number,
-  groups: readonly (readonly bigint[])[] = [],
-): void {
+export function packDomain(domain: Domain, view: DataView, at: number, symmetry: Symmetry = NO_SYMMETRY): void {
   const { pages, gfns, steps } = domain;
   if (pages.length > abi.DOMAIN_MAX_PAGES) throw new RangeError(`${pages.length} pages are too many to search`);
   if (gfns.length > abi.DOMAIN_MAX_FRAMES) throw new RangeError(`${gfns.length} guest frames are too many to search`);
@@ -117,8 +113,7 @@ export function packDomain(
   view.setUint32(at + abi.DOMAIN_HOST_LIST, domain.longestList, true);
   view.setUint32(at + abi.DOMAIN_FLAGS, domain.abandons === true ? abi.DOMAIN_ABANDONS : 0, true);
   pages.forEach((page, index) => {
-    const group = groups.findIndex((pfns) => pfns.includes(page.pfn)) + 1;
-    packPage(page, group, view, at + abi.DOMAIN_PAGE_LIST + index * abi.DOMAIN_PAGE_SIZE);
+    packPage(page, groupOf(page, symmetry), view, at + abi.DOMAIN_PAGE_LIST + index * abi.DOMAIN_PAGE_SIZE);
   });
   gfns.forEach((gfn, index) => {
     view.setBigUint64(at + abi.DOMAIN_FRAME_LIST + index * 8, gfn, true);
@@ -127,6 +122,13 @@ export function packDomain(
   steps.forEach((step, index) => {
     packStep(step, pageSize, view, at + abi.DOMAIN_OPERATION_LIST + index * OPERATION_SIZE);
   });
+}
+
+/** From 1, for pages of their own and for VMs each; 0: interchangeable with nothing. */
+function groupOf({ pfn, slot }: DomainPage, { pages, vms }: Symmetry): number {
+  const index =
+    slot === undefined ? pages.findIndex((pfns) => pfns.includes(pfn)) : vms.findIndex((slots) => slots.includes(slot));
+  return index + 1;
 }
 
 function packPage({ pfn, slot, kvm = false }: DomainPage, group: number, view: DataView, at: number): void {

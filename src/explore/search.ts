@@ -9,7 +9,7 @@ import { packDomain, partsOf, type Domain, type Step } from "./domain.js";
 import { firstMachine } from "./first-state.js";
 import { instantiateInterleaving, PARTS_OF_TWO_CPUS, turnOf, withoutPauses } from "./interleaving.js";
 import { CHEAP_RULES, FINDING_KINDS, ruleMask, SEARCH_INVARIANTS, type FindingKind, type RuleName } from "./rules.js";
-import { interchangeablePages, renamingsOf } from "./symmetry.js";
+import { NO_SYMMETRY, renamingsOf, symmetryOf } from "./symmetry.js";
 import { instantiateVariant, type ExploreCore } from "./variant.js";
 
 export type { FindingKind } from "./rules.js";
@@ -154,15 +154,16 @@ export class Search {
     const { exports, memory } = core;
     const { worker, workers } = place;
     const parts = partsOf(domain) + (cpus === 2 ? PARTS_OF_TWO_CPUS : 0);
-    const groups = isSymmetric(domain, options) ? interchangeablePages(domain) : [];
-    const renamings = renamingsOf(groups);
-    if (exports.reserveExploration(maxStates, parts, PART_BYTES, JOURNAL_ENTRIES, worker, workers, renamings) === 0) {
+    const symmetry = isSymmetric(domain, options) ? symmetryOf(domain) : NO_SYMMETRY;
+    const renamings = renamingsOf(symmetry);
+    const share = [worker, workers, renamings.pages, renamings.vms] as const;
+    if (exports.reserveExploration(maxStates, parts, PART_BYTES, JOURNAL_ENTRIES, ...share) === 0) {
       throw new RangeError(`${maxStates} states do not fit the 4 GiB of WebAssembly memory`);
     }
     const machine = firstMachine(domain, core, mutation);
     machine.tlb.suppress(options.withoutTlbi ?? null);
-    packDomain(domain, new DataView(memory.buffer), exports.domainWindow(), groups);
-    const search = new Search(core, domain, cpus, renamings > 1);
+    packDomain(domain, new DataView(memory.buffer), exports.domainWindow(), symmetry);
+    const search = new Search(core, domain, cpus, renamings.pages * renamings.vms > 1);
     const rules = ruleMask(chosenRules(domain, options));
     search.#note(
       exports.startSearch(

@@ -16,7 +16,8 @@ export interface ExploreExports extends CoreExports {
     journalEntries: number,
     worker: number,
     workers: number,
-    renamings: number,
+    pageRenamings: number,
+    vmRenamings: number,
   ): number;
   journalReserve(entries: number): number;
   journalForget(): void;

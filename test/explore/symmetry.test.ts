@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import type { Domain, Step } from "../../src/explore/domain.js";
 import { explore } from "../../src/explore/explore.js";
 import { FIRST_PFN, pkvmDomain, TABLE_PFN, type PkvmSizes } from "../../src/explore/pkvm-domain.js";
-import { interchangeablePages } from "../../src/explore/symmetry.js";
+import { symmetryOf } from "../../src/explore/symmetry.js";
 
 const TWO_AND_TWO: PkvmSizes = { pages: 2, tablePages: 2, vms: [false], gfns: 1 };
 const OWN = [FIRST_PFN, FIRST_PFN + 1n];
@@ -17,6 +17,8 @@ test.each<[string, PkvmSizes]>([
   ["three pages",                  { pages: 3, tablePages: 1, vms: [true], gfns: 1 }],
   ["pages for tables, two VMs",    { pages: 1, tablePages: 2, vms: [true, false], gfns: 1 }],
   ["of both kinds, two frames",    { pages: 2, tablePages: 2, vms: [false], gfns: 2 }],
+  ["two VMs of a kind",            { pages: 1, tablePages: 1, vms: [true, true], gfns: 1 }],
+  ["VMs of two kinds and pages",   { pages: 2, tablePages: 1, vms: [false, false], gfns: 1 }],
   ["VMs that the host makes",      { pages: 2, tablePages: 1, vms: [true], gfns: 1, makesVms: true }],
   ["four tables, frames far away", { pages: 1, tablePages: 4, vms: [false], gfns: 2, gfnStride: 0x200n }],
 ])("%s: as many states and transitions, and as far", async (_, sizes) => {
@@ -60,5 +62,5 @@ test.each<[string, Domain, bigint[][]]>([
   ["its address for something else", withStep({ op: "host_memcache_push_at", pa: (TABLE_PFN << 12n) + 0xff0n }), [OWN]],
   ["a frame number that wraps",      withStep({ op: "host_share_hyp", pfn: FIRST_PFN + (1n << 52n) }), [TABLES]],
 ])("%s: what is interchangeable", (_, domain, groups) => {
-  expect(interchangeablePages(domain)).toEqual(groups);
+  expect(symmetryOf(domain)).toEqual({ pages: groups, vms: [] });
 });
