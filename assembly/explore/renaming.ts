@@ -31,6 +31,7 @@ const HANDLE: u64 = 0xffff;
 const DONATION_HANDLE: u64 = 4;
 const LOADED_HANDLE: u64 = 32;
 const NO_VCPU: u64 = u64.MAX_VALUE;
+const SEEN: u32 = 1 << 31;
 
 /** Groups of interchangeable pages. */
 export let groups: u32 = 0;
@@ -54,6 +55,8 @@ let vmOrders: usize = 0; // u32 per renaming of VMs: its order of slots
 // u32 per kind, number and renaming: the number that it becomes, + 1; 0: not known yet.
 let knownByPages: usize = 0; // of the kinds from TABLE on
 let knownByVms: usize = 0;
+// u32 per kind from TABLE on and number: the members of groups that it names, a bit each, | SEEN.
+let named: usize = 0;
 let scratch: usize = 0;
 
 /** Room for so many renamings of pages, and of VMs. False if linear memory is used up. */
@@ -70,7 +73,8 @@ export function reserveRenaming(ofPages: u32, ofVms: u32): bool {
   scratch = reserve(SCRATCH_BYTES);
   knownByPages = reserve((((KINDS - TABLE) * NUMBERS_OF_KIND * ofPages) as usize) << 2);
   knownByVms = reserve(((KINDS * NUMBERS_OF_KIND * ofVms) as usize) << 2);
-  return scratch != 0 && knownByPages != 0 && knownByVms != 0;
+  named = reserve((((KINDS - TABLE) * NUMBERS_OF_KIND) as usize) << 2);
+  return scratch != 0 && knownByPages != 0 && knownByVms != 0 && named != 0;
 }
 
 /** Takes over the domain's groups. False if there are no names to change, or no room for it. */
@@ -90,7 +94,9 @@ export function forgetRenamed(): void {
   for (let kind: u32 = 0; kind < KINDS; kind++) {
     const count = partCount(kind);
     memory.fill(byVms(kind, 0, 0), 0, ((count * mostVmRenamings) as usize) << 2);
-    if (kind >= TABLE) memory.fill(byPages(kind, 0, 0), 0, ((count * mostPageRenamings) as usize) << 2);
+    if (kind < TABLE) continue;
+    memory.fill(byPages(kind, 0, 0), 0, ((count * mostPageRenamings) as usize) << 2);
+    memory.fill(namedAt(kind, 0), 0, (count as usize) << 2);
   }
 }
 
@@ -196,6 +202,35 @@ export function newSlot(renaming: u32, slot: u32): u32 {
 }
 
 // Names of pages
+
+/** The bit of a member of a group in `namedBy`. */
+export function bitOf(group: u32, member: u32): u32 {
+  return 1 << (group * MAX_MEMBERS + member);
+}
+
+/** The members of groups that a part of a kind from TABLE on names. */
+export function namedBy(kind: u32, number: u32): u32 {
+  const at = namedAt(kind, number);
+  if (load<u32>(at) == 0) store<u32>(at, SEEN | membersNamed(partAt(kind, number)));
+  return load<u32>(at) & ~SEEN;
+}
+
+function namedAt(kind: u32, number: u32): usize {
+  return u32At(named, (kind - TABLE) * NUMBERS_OF_KIND + number);
+}
+
+function membersNamed(part: usize): u32 {
+  let bits: u32 = 0;
+  for (let i: u32 = 0; i < partWords(part); i++) {
+    const pfn = addressField(load<u64>(wordsOf(part) + ((i as usize) << 3))) >> pageShift;
+    for (let group: u32 = 0; group < groups; group++) {
+      for (let member: u32 = 0; member < membersOf(group); member++) {
+        if (pfnOfMember(group, member) == pfn) bits |= bitOf(group, member);
+      }
+    }
+  }
+  return bits;
+}
 
 function byPages(kind: u32, number: u32, renaming: u32): usize {
   return u32At(knownByPages, ((kind - TABLE) * NUMBERS_OF_KIND + number) * mostPageRenamings + renaming);

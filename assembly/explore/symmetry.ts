@@ -3,8 +3,8 @@
 // ways to it are ways of the machine; what is looked for in the index is the set's smallest row (visited.ts).
 //
 // The smallest row has the page parts of each group in order. Most often only one renaming of pages brings that about; where
-// pages are alike, all that do are compared, for each renaming of VMs. How many lead to the smallest row tells how many
-// different ones there are.
+// pages are alike, all that do are compared, for each renaming of VMs; but of pages that are alike and that no VM's part names,
+// one order is enough. How many lead to the smallest row tells how many different ones there are.
 
 import { reserve } from "../memory/heap";
 import { maxVms } from "../systems/pkvm/vm";
@@ -12,9 +12,11 @@ import { ownPages } from "./domain";
 import { EL2, LISTS, PAGE, partsOfState, placeOfEl2, placeOfVm, TABLE, VM } from "./packed-state";
 import {
   beginRenaming,
+  bitOf,
   groups,
   MAX_ORDERS,
   membersOf,
+  namedBy,
   newName,
   newSlot,
   ordersOf,
@@ -85,8 +87,7 @@ export function smallestRow(row: usize, to: usize): void {
   for (let ofVms: u32 = 0; ofVms < vmRenamings; ofVms++) {
     const from = ofVms == 0 ? row : base;
     if (ofVms != 0) writeVmsRenamed(row, ofVms, base);
-    let count: u32 = 1;
-    for (let group: u32 = 0; group < groups; group++) count *= findSorting(from, group);
+    const count = findAllSorting(from);
     for (let i: u32 = 0; i < count; i++) {
       writePagesRenamed(from, sortingRenaming(i), reached == 0 ? to : candidate);
       const difference = reached == 0 ? -1 : memory.compare(candidate, to, rowBytes());
@@ -95,16 +96,37 @@ export function smallestRow(row: usize, to: usize): void {
     }
   }
   // Those that lead to the smallest row are as many as those that change nothing.
-  alike = (pageRenamings * vmRenamings) / reached;
+  alike = (pageRenamings * vmRenamings) / (reached * leftOut);
+}
+
+/** How many renamings of pages there are for each that `findAllSorting` found: they change nothing besides. */
+let leftOut: u32 = 1;
+/** The members of groups that VMs' parts of the row at hand name. */
+let named: u32 = 0;
+
+function findAllSorting(row: usize): u32 {
+  named = 0;
+  for (let slot: u32 = 0; slot < maxVms; slot++) {
+    const place = placeOfVm(slot) - VM;
+    for (let kind = TABLE; kind <= LISTS; kind++) named |= namedBy(kind, part(row, place + kind));
+  }
+  leftOut = 1;
+  let count: u32 = 1;
+  for (let group: u32 = 0; group < groups; group++) count *= findSorting(row, group);
+  return count;
 }
 
 /** Finds the orders of a group that put its page parts in order; returns how many they are. */
 function findSorting(row: usize, group: u32): u32 {
   const all = ordersOf(group);
+  let sorted: u32 = 0;
   let count: u32 = 0;
   for (let order: u32 = 0; order < all; order++) {
-    if (isSortedBy(order, row, group)) store<u32>(sortingAt(group, count++), order);
+    if (!isSortedBy(order, row, group)) continue;
+    sorted++;
+    if (keepsUnnamed(order, row, group)) store<u32>(sortingAt(group, count++), order);
   }
+  leftOut *= sorted / count;
   store<u32>(sortingCounts + ((group as usize) << 2), count);
   return count;
 }
@@ -115,6 +137,19 @@ function isSortedBy(order: u32, row: usize, group: u32): bool {
   for (let member: u32 = 1; member < count; member++) {
     const before = part(candidate, placeOfMember(group, member - 1));
     if (before > part(candidate, placeOfMember(group, member))) return false;
+  }
+  return true;
+}
+
+/** Whether pages that are alike, and that no VM's part names, stay one behind the other as they were. */
+function keepsUnnamed(order: u32, row: usize, group: u32): bool {
+  const count = membersOf(group);
+  for (let member: u32 = 1; member < count; member++) {
+    if ((named & bitOf(group, member)) != 0) continue;
+    for (let before: u32 = 0; before < member; before++) {
+      if ((named & bitOf(group, before)) != 0 || newName(order, before) < newName(order, member)) continue;
+      if (part(row, placeOfMember(group, before)) == part(row, placeOfMember(group, member))) return false;
+    }
   }
   return true;
 }
