@@ -13,7 +13,7 @@ import { addressField, isValid } from "../arch/descriptor";
 import { pageShift } from "../arch/geometry";
 import { reserve } from "../memory/heap";
 import { INVALID_TYPE_SHIFT } from "../pagetable/invalid-entry";
-import { donationHandle, donationOwner, TYPE_DONATION } from "../systems/pkvm/annotation";
+import { donationOwner, TYPE_DONATION } from "../systems/pkvm/annotation";
 import { handleBase, maxVms } from "../systems/pkvm/vm";
 import { MAX_NUMBER, NO_NUMBER, numberOf, partAt, partCount, partWords, wordsOf } from "./components";
 import { domainPfn, groupOf, isHostKvm, ownerOf, pages } from "./domain";

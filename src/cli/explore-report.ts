@@ -3,18 +3,9 @@
 import { CAMPAIGN_SECONDS, type CampaignState } from "../explore/campaign/campaign.js";
 import { isUnmended, type FoundBug } from "../explore/bugs/index.js";
 import { argumentsOf, type Retelling } from "../explore/counterexample/retelling.js";
-import type { Exploration } from "../explore/explore.js";
+import { defaultStates, type Exploration } from "../explore/explore.js";
 import { causedBy } from "../explore/caller.js";
-import {
-  countsText,
-  endText,
-  findingText,
-  grouped,
-  namesText,
-  ruleName,
-  ruleText,
-  stepText,
-} from "../explore/report.js";
+import { countsText, endText, findingText, inAllText, ruleName, ruleText, stepText } from "../explore/report.js";
 import { asksFor, CHEAP_RULES, rulesFor, SEARCH_INVARIANTS } from "../explore/rules.js";
 import { DEFAULT_STATES, type Finding, type SearchCounts } from "../explore/search.js";
 import { isSystemDomain, ruleNamesOf } from "../explore/system-domain.js";
@@ -88,6 +79,8 @@ export class TextExploreReport implements ExploreReport {
     const name = isSwitchedOn ? "with the bug" : this.#bug === null || bug !== null ? "searched" : "without it";
     this.#line("");
     this.#line(`${name}: ${countsText(counts)}${seconds < RATED ? "" : rate}: ${endText(end)}`);
+    const inAll = inAllText(counts);
+    if (inAll !== null) this.#line(inAll);
   }
 
   tried({ ways, operations, reached, findings }: CampaignState): void {
@@ -153,16 +146,14 @@ function boundsText({ domain }: Plan, { maxStates, seconds, minutes, random = fa
     ...(seconds === undefined ? [] : [count(seconds, "second")]),
     ...(minutes === undefined ? [] : [count(minutes, "minute")]),
   ];
-  const tried = ways === undefined ? [] : [grouped(ways, "way")];
-  if (random) return [...tried, ...times].join(", ") || count(CAMPAIGN_SECONDS, "second");
-  const states = maxStates ?? (isSystemDomain(domain) ? DEFAULT_SYSTEM_STATES : DEFAULT_STATES);
-  return [grouped(states, "state"), ...times].join(", ");
+  if (random) return [...(ways === undefined ? [] : [count(ways, "way")]), ...times].join(", ") || count(60, "second");
+  return [`${(maxStates ?? defaultStates(domain)).toLocaleString("en")} states`, ...times].join(", ");
 }
 
 function rulesVerdict(found: boolean, [search]: readonly Exploration[]): string {
   if (search === undefined) return "";
   const { findings, counts, end } = search;
-  const states = counts.states.toLocaleString("en");
+  const states = (counts.inAll?.states ?? counts.states).toLocaleString("en");
   if (found) return `${count(findings.length, "broken rule")} found`;
   if (end === "exhausted") return `nothing found in any of the ${states} states of this machine`;
   return `nothing found in ${states} states, and there are more, which were not visited: ${endText(end)}`;

@@ -1,9 +1,16 @@
 // A search run to its end.
 
 import type { FindingKind } from "./rules.js";
-import { Search, type Finding, type SearchCounts, type SearchEnd, type SearchOptions } from "./search.js";
+import {
+  DEFAULT_STATES,
+  Search,
+  type Finding,
+  type SearchCounts,
+  type SearchEnd,
+  type SearchOptions,
+} from "./search.js";
 import { isSystemDomain, type AnyDomain } from "./system-domain.js";
-import { SystemSearch } from "./system-search.js";
+import { SYSTEM_STATES, SystemSearch } from "./system-search.js";
 
 /** States between two looks at the clock. */
 const SLICE = 500;
@@ -56,6 +63,9 @@ export async function explore(domain: AnyDomain, options: ExploreOptions = {}): 
 /** Whether it is what a search is for: a rule of this kind broken, and the one with this name if there is a name. */
 export const isWanted = (finding: Pick<Finding, "kind" | "rule">, kind: FindingKind, rule?: string): boolean =>
   finding.kind === kind && (rule === undefined || finding.rule === rule);
+
+/** How many states there is room for unless a search says otherwise. */
+export const defaultStates = (domain: AnyDomain): number => (isSystemDomain(domain) ? SYSTEM_STATES : DEFAULT_STATES);
 
 /** Either search, not yet begun: both are run alike. */
 export function startSearch(domain: AnyDomain, options: SearchOptions = {}): Promise<Search | SystemSearch> {

@@ -62,20 +62,19 @@ export const grouped = (value: number | bigint, noun: string): string =>
   `${value.toLocaleString("en")} ${noun}${BigInt(value) === 1n ? "" : "s"}`;
 
 /** `599,456 states, 3,605,642 transitions of 13,038,708 operations tried, depth 24, 20 bytes a state`. */
-export function countsText(counts: SearchCounts): string {
-  const { states, transitions, tried, depth, bytesPerState, compared } = counts;
+export function countsText({ states, transitions, tried, depth, bytesPerState, compared }: SearchCounts): string {
   return (
     `${grouped(states)} states, ${grouped(transitions)} transitions of ${grouped(tried)} operations tried, ` +
-    `depth ${depth}, ${bytesPerState} bytes a state${inAllText(counts)}${compared === undefined ? "" : comparedText(compared)}`
+    `depth ${depth}, ${bytesPerState} bytes a state${compared === undefined ? "" : comparedText(compared)}`
   );
 }
 
-// Where no two states differ in names alone there is nothing to say.
-function inAllText({ states, inAll }: SearchCounts): string {
-  if (inAll === undefined || inAll.states === BigInt(states)) return "";
+/** `170,581 states stand for 625,328 ...`; null where no two states differ in names alone. */
+export function inAllText({ states, inAll }: SearchCounts): string | null {
+  if (inAll === undefined || inAll.states === BigInt(states)) return null;
   return (
-    `; they stand for ${grouped(inAll.states)} states and ${grouped(inAll.transitions)} transitions, ` +
-    "which differ in the names of interchangeable pages alone"
+    `${grouped(states)} states stand for ${grouped(inAll.states)} with ${grouped(inAll.transitions)} transitions: ` +
+    "of those that differ in the names of interchangeable pages or VMs alone, one is visited"
   );
 }
 

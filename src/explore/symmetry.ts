@@ -130,7 +130,7 @@ function isNamed(step: Step, pfn: bigint, shift: bigint): boolean {
 /** What could be a name: a guest's frame is none. */
 function numbersIn(step: Step): unknown[] {
   const fields = Object.entries(step.op === "access" ? step.access : step);
-  return fields.filter(([field]) => field !== "gfn").map(([, value]) => value as unknown);
+  return fields.filter(([field]) => field !== "gfn").map(([, value]): unknown => value);
 }
 
 function mentions(value: bigint, pfn: bigint, shift: bigint): boolean {

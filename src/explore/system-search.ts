@@ -12,8 +12,7 @@ import type { Finding, SearchCounts, SearchEnd, SearchOptions } from "./search.j
 import type { Asked, Broken, SystemDomain, Watch } from "./system-domain.js";
 import { instantiateVariant, type ExploreCore } from "./variant.js";
 
-/** Room for so many states, unless a search says otherwise. */
-export const DEFAULT_SYSTEM_STATES = 500_000;
+export const SYSTEM_STATES = 500_000;
 const WORD_BYTES = 2 ** 28;
 const JOURNAL_ENTRIES = 2 ** 20;
 const NO_STATE = 0xffff_ffff;
@@ -73,7 +72,7 @@ export class SystemSearch {
   static async start(domain: SystemDomain, options: SearchOptions = {}): Promise<SystemSearch> {
     const core = await instantiateVariant();
     const { exports, memory } = core;
-    const { mutation = MUTATION_NONE, maxStates = DEFAULT_SYSTEM_STATES } = options;
+    const { mutation = MUTATION_NONE, maxStates = SYSTEM_STATES } = options;
     const count = domain.steps.reduce((sum, { calls }) => sum + calls.length, 0);
     const isReserved =
       exports.reserveWords(maxStates, WORD_BYTES) !== 0 && exports.journalReserve(JOURNAL_ENTRIES) !== 0;

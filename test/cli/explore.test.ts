@@ -72,6 +72,16 @@ test("--json: an object for each search and each finding, and a total", async ()
   expect(total).toEqual({ total: true, bug: BUG, found: true, bounded: [] });
 });
 
+test("states that differ in names alone are visited once, unless each is wanted", async () => {
+  const pages = ["explore", "--preset", "tiny", "--pages", "2"];
+  const { stdout: together } = await freehold(...pages);
+  const { stdout: each } = await freehold(...pages, "--no-symmetry");
+  const inAll = /states stand for ([\d,]+) with ([\d,]+) transitions/.exec(together) ?? expect.fail(together);
+  expect(each).toContain(`searched: ${inAll[1]} states, ${inAll[2]} transitions`);
+  expect(each).not.toContain("stand for");
+  expect(together).toContain(`nothing found in any of the ${inAll[1]} states`);
+});
+
 test("sizes change a preset: a larger machine has more states", async () => {
   const states = async (...sizes: string[]) => {
     const { stdout } = await freehold("explore", "--preset", "tiny", "--json", ...sizes);

@@ -70,6 +70,16 @@ test.each<[string, number, Domain]>([
   expect(countsOf(results)).toEqual(countsOf([one]));
 });
 
+test("states that differ in names alone: the counts of one, and what they stand for", async () => {
+  const domain = pkvmDomain({ pages: 2, tablePages: 1, vms: [true], gfns: 1 });
+  const results = await shares(domain, 2, { symmetry: true });
+  const one = await explore(domain, { ...ROOM, symmetry: true });
+  const standFor = results.map(({ counts }) => counts.inAll ?? expect.fail("nothing is interchangeable"));
+  expect(countsOf(results)).toEqual(countsOf([one]));
+  expect(standFor.map(({ states }) => states)).toEqual(results.map(() => one.counts.inAll?.states));
+  expect(standFor.reduce((sum, { transitions }) => sum + transitions, 0n)).toBe(one.counts.inAll?.transitions);
+});
+
 test("with rules for which every operation is carried out: the counts of one", async () => {
   const options = { rules: ["refinement", "leak"], all: true } as const;
   const results = await shares(TWO_VMS, 2, options);
