@@ -110,10 +110,10 @@ function withoutName(step: Step, pfn: bigint, shift: bigint): Step {
     return { ...step, access: { ...access, ipa: access.ipa - (pfn << shift) } };
   }
   for (const field of SUBJECTS) {
-    const value: unknown = field in step ? step[field] : undefined;
+    const value: unknown = field in step ? step[field as keyof Step] : undefined;
     if (typeof value !== "bigint" || isRange(step)) continue;
     const at = field === "pfn" ? value << shift : value;
-    if (at >> shift === pfn) return { ...step, [field]: at - (pfn << shift) } as Step;
+    if (at >> shift === pfn) return { ...step, [field]: at - (pfn << shift) };
   }
   return step;
 }
