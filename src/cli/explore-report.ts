@@ -175,6 +175,11 @@ function inAllJson({ inAll }: SearchCounts): object {
   return inAll === undefined ? {} : { inAll: { states: Number(inAll.states), transitions: Number(inAll.transitions) } };
 }
 
+// Without the rule `refinement` nothing is compared.
+function comparedJson({ compared: { answers, states } = { answers: 0n, states: 0n } }: SearchCounts): object {
+  return answers + states === 0n ? {} : { compared: { answers: Number(answers), states: Number(states) } };
+}
+
 /** For programs; docs/explore.md describes the fields. */
 export class JsonExploreReport implements ExploreReport {
   readonly #terminal: Terminal;
@@ -196,8 +201,8 @@ export class JsonExploreReport implements ExploreReport {
     const { system, machine } = this.#plan ?? {};
     writeJson(this.#terminal.stdout, {
       ...{ system, machine, bug: bug?.name ?? null, end, exhausted: end === "exhausted" },
-      ...{ ...counts, tried: Number(counts.tried), transitions: Number(counts.transitions) },
-      ...inAllJson(counts),
+      ...{ ...counts, tried: Number(counts.tried), transitions: Number(counts.transitions), compared: undefined },
+      ...{ ...inAllJson(counts), ...comparedJson(counts) },
       ...{ seconds, findings: findings.length },
     });
   }
