@@ -84,7 +84,7 @@ export const FINDING_LEAK: i32 = 6;
 export const FINDING_REFINEMENT: i32 = 7;
 /** TLB_* of abi/tlb.ts: a table changed without break-before-make, or a translation outlives what the tables grant. */
 export const FINDING_TRANSLATION: i32 = 8;
-/** 0: the same fault again and again, and nothing changes. */
+/** 0: the same fault again and again, and nothing changes; ENDLESS_CALL. */
 export const FINDING_PROGRESS: i32 = 9;
 /** FREED_*: contents of a page that came back to the host. */
 export const FINDING_FREED: i32 = 10;
@@ -119,6 +119,9 @@ export const STEP_CPU: i32 = 0x1000;
 export const STEP_GOES_ON: i32 = 0x2000;
 /** It ends where the operation releases its locks; another step goes on. */
 export const STEP_SUSPENDED: i32 = 0x4000;
+
+/** With two CPUs: a call that is half-way does not end, though no other CPU comes in between any more. */
+export const ENDLESS_CALL: i32 = 1;
 
 // How the machine and the specification machine disagree.
 /** The call's result; subject: what the specification answers << 32 | what the machine answered. */

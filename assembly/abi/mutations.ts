@@ -229,6 +229,8 @@ export const HF_FLUSH_NOT_BROADCAST: i32 = 326;
 export const INIT_VCPU_EARLY_PUBLISH: i32 = 400;
 /** A host fault on a page that another CPU has mapped meanwhile is taken for an impossible one. */
 export const HOST_FAULT_RACE_PANIC: i32 = 401;
+/** None of the catalogue's, but what its rules are tried on: a page is looked at before the locks are taken under which it is shared. */
+export const SHARE_CHECKED_UNLOCKED: i32 = 490;
 
 // 500 to 599: TF-RMM (bugs.md 1.7).
 

@@ -122,12 +122,23 @@ export function abstractState(): bool {
 
 let protectedGuests: u32 = 0;
 
-function abstractGuest(guest: u32): bool {
+/** Tells the specification which guests are protected now. */
+export function abstractKinds(): void {
+  for (let guest: u32 = 0; guest < guestCount; guest++) abstractKind(guest);
+}
+
+function abstractKind(guest: u32): void {
   const vm = vmAt(guest);
   const bit: u32 = 1 << guest;
-  const isThere = vm.state >= VM_STATE_LIVE;
-  protectedGuests = isThere && vm.isProtected ? protectedGuests | bit : protectedGuests & ~bit;
+  const isProtected = vm.state >= VM_STATE_LIVE && vm.isProtected;
+  protectedGuests = isProtected ? protectedGuests | bit : protectedGuests & ~bit;
   setProtectedGuests(protectedGuests);
+}
+
+function abstractGuest(guest: u32): bool {
+  const vm = vmAt(guest);
+  const isThere = vm.state >= VM_STATE_LIVE;
+  abstractKind(guest);
   setLife(guest, !isThere ? GUEST_ABSENT : vm.state == VM_STATE_DYING ? GUEST_DYING : GUEST_LIVE);
   for (let i: u32 = 0; i < gfnCount; i++) {
     const slot = guest * gfnCount + i;

@@ -43,6 +43,7 @@ export let statesCompared: u64 = 0;
 export let disagreement: i32 = 0;
 export let disagreesAt: u64 = 0;
 
+/** Whether the specification machine has something to say of this one. */
 export let isReady: bool = false;
 let hasCounterpart: bool = false;
 let pagesBefore: u64 = 0;
@@ -80,7 +81,7 @@ export function specify(record: usize): void {
 /** Whether the machine answered and did what the specification says: else see `disagreement`. */
 export function isRefined(record: usize, ret: i32, hasChanged: bool): bool {
   if (verdict == SILENT || (verdict >= NO_CALLER && verdict < NO_CHANGE)) return true;
-  if (verdict == NO_CHANGE) statesCompared++;
+  if (verdict == NO_CHANGE) compared(false);
   else if (!isAnswered(verdict == HANDLED ? 1 : verdict, ret)) return false;
   const wantedPages = pages;
   const wantedSlots = slots;
@@ -90,11 +91,21 @@ export function isRefined(record: usize, ret: i32, hasChanged: bool): bool {
   return isSame(wantedPages, wantedSlots);
 }
 
+/** Counts a call whose answer was compared, or of which only the states were. */
+export function compared(isAnswer: bool): void {
+  if (isAnswer) answersCompared++;
+  else statesCompared++;
+}
+
 function isAnswered(wanted: i32, ret: i32): bool {
-  answersCompared++;
+  compared(true);
   if ((changetype<Call>(call).flags & MAY_BE_REFUSED) != 0 && ret < 0) setState(pagesBefore, slotsBefore);
-  else if (ret != wanted) return disagrees(DISAGREE_RESULT, ((wanted as u64) << 32) | (ret as u32 as u64));
+  else if (ret != wanted) return disagreesOnAnswer(wanted, ret);
   return true;
+}
+
+export function disagreesOnAnswer(wanted: i32, ret: i32): bool {
+  return disagrees(DISAGREE_RESULT, ((wanted as u64) << 32) | (ret as u32 as u64));
 }
 
 export function disagrees(how: i32, at: u64): bool {

@@ -3,6 +3,7 @@
 
 import {
   DISAGREE_GRANULE,
+  ENDLESS_CALL,
   EXPLORE_ACCESS,
   FINDING_FREED,
   FINDING_INTEGRITY,
@@ -67,7 +68,7 @@ export function areRulesOfPieces(): bool {
   return (rules & ~OF_PIECES) == 0;
 }
 
-function isAsked(kind: i32): bool {
+export function isAsked(kind: i32): bool {
   return ((rules >> kind) & 1) != 0;
 }
 
@@ -90,11 +91,16 @@ export function beforeSteps(): void {
 
 /** What is judged from here on, and about to be done: operation `tried` in state `from`, `steps` operations from the first. */
 export function judge(from: u32, tried: u32, steps: u32): void {
-  state = from;
-  index = tried;
-  depth = steps;
+  judgeTurn(from, tried, steps);
   forgetStray();
   if (isAsked(FINDING_REFINEMENT) && steps != 0) specify(operationAt(tried));
+}
+
+/** The same of a part of an operation, which was done already. */
+export function judgeTurn(from: u32, step: u32, steps: u32): void {
+  state = from;
+  index = step;
+  depth = steps;
 }
 
 /** EL2 stopped: false if that is a finding. */
@@ -142,6 +148,17 @@ export function isStateRight(): bool {
 /** The same of one piece of a state, nothing reported. */
 export function isPieceKept(piece: u32): bool {
   return isPieceRight(piece, isAsked(FINDING_INVARIANT) ? invariants : 0, isAsked(FINDING_SECRECY));
+}
+
+/** Asked of every part of an operation, whether anything changed or not, once the call, if it ended, is explained or not. */
+export function isTurnRight(isExplained: bool): bool {
+  if (isAsked(FINDING_POINTER) && isStray) return report(FINDING_POINTER, 0, strayAt);
+  return isExplained || report(FINDING_REFINEMENT, disagreement, disagreesAt);
+}
+
+/** Asked of a new state in which a call does not end, though no other CPU comes in between any more. */
+export function isEndlessAllowed(): bool {
+  return report(FINDING_PROGRESS, ENDLESS_CALL, 0);
 }
 
 /** Asked of a step that is a part of an operation: what holds whenever locks are free. */

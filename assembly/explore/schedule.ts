@@ -18,7 +18,7 @@ import { wayWindow } from "./campaign";
 import { enterCpu, isQuiescent, leaveCpu, suspendedOperation } from "./cpus";
 import { operationAt, operations } from "./domain";
 import { forgetFindings } from "./findings";
-import { packAll, row, ROW_BYTES, take } from "./interleaving";
+import { doCallsEnd, isLastExplained, isMachineAs, packAll, row, ROW_BYTES, take } from "./interleaving";
 import { journalOverflowed, mark, undoTo } from "./journal";
 import { isPossible } from "./possible";
 import {
@@ -28,7 +28,8 @@ import {
   isStateBetweenRight,
   isStateRight,
   isStepRight,
-  judge,
+  isTurnRight,
+  judgeTurn,
 } from "./rules";
 
 let before: usize = 0;
@@ -73,13 +74,15 @@ function makePart(cpu: u32, index: u32): i32 {
   const step = index | (cpu != 0 ? STEP_CPU : 0) | (goesOn ? STEP_GOES_ON : 0) | (isLeft ? STEP_SUSPENDED : 0);
   store<u16>(wayWindow() + ((taken++ as usize) << 1), step as u16);
   if (journalOverflowed()) return SEARCH_JOURNAL_FULL;
-  judge(0, step, taken);
+  judgeTurn(0, step, taken);
   if (panicked != 0) return isPanicAllowed() ? SEARCH_LIMIT : SEARCH_FOUND;
   if (limitReached != 0) return SEARCH_LIMIT;
+  if (!isTurnRight(isLastExplained)) return SEARCH_FOUND;
   if (!packAll()) return SEARCH_PARTS_FULL;
-  if (memory.compare(row, before, ROW_BYTES) == 0) return SEARCH_MORE;
+  if (isMachineAs(before)) return SEARCH_MORE;
   if (!(goesOn || isLeft ? isPartRight() : isStepRight(ret))) return SEARCH_FOUND;
-  return (isQuiescent() ? isStateRight() : isStateBetweenRight()) ? SEARCH_MORE : SEARCH_FOUND;
+  const isRight = (isQuiescent() ? isStateRight() : isStateBetweenRight()) && doCallsEnd();
+  return isRight ? SEARCH_MORE : SEARCH_FOUND;
 }
 
 /** Parts of the last schedule that were made: they stand in the window, with STEP_* as a search has them. */

@@ -5,8 +5,8 @@ import { compileModule, instantiateModule, type CoreModule } from "../machine/mo
 import type { Step, Turn } from "./domain.js";
 import type { ExploreCore, ExploreExports } from "./variant.js";
 
-/** Parts that a state has besides: what both CPUs left between, and one for each. */
-export const PARTS_OF_TWO_CPUS = 3;
+/** Parts that a state has besides: what both CPUs left between, one for each, and what orders their calls may have. */
+export const PARTS_OF_TWO_CPUS = 4;
 
 /** What assembly/explore/interleaving-index.ts exports besides. */
 export interface InterleavingExports extends ExploreExports {

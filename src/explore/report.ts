@@ -155,6 +155,8 @@ export function ruleText(finding: Omit<Finding, "steps">, rules: Readonly<Record
     case "pointer":
       return `EL2 goes by an address of the host's to a page that it has not pinned${at}`;
     case "progress":
+      if (code === abi.ENDLESS_CALL)
+        return "a call that is half-way does not end, though no other CPU comes in between";
       return `the host's access${at} faults for ever: EL2 handles the fault, and nothing changes`;
     case "refinement":
       return disagreementText(code, subject);

@@ -2,13 +2,20 @@
 
 import { expect, test } from "vitest";
 import { PANIC_EL2_FAULT } from "../../assembly/abi/codes.js";
-import { MUTATION_NONE } from "../../assembly/abi/mutations.js";
+import {
+  ADJUST_PC_UNPINNED,
+  FAULT_FRAME_IS_4K,
+  MUTATION_NONE,
+  SHARE_CHECKED_UNLOCKED,
+} from "../../assembly/abi/mutations.js";
 import { BUGS, hasSearch } from "../../src/explore/bugs/index.js";
 import { minimise } from "../../src/explore/counterexample/minimise.js";
 import { Turns } from "../../src/explore/counterexample/two-cpus.js";
 import type { Domain, Step } from "../../src/explore/domain.js";
+import { hostFaultDomain } from "../../src/explore/host-fault-domain.js";
 import { instantiateInterleaving, type InterleavingCore } from "../../src/explore/interleaving.js";
 import { pkvmDomain, type PkvmSizes } from "../../src/explore/pkvm-domain.js";
+import type { RuleName } from "../../src/explore/rules.js";
 import { Search } from "../../src/explore/search.js";
 import { resolveConfig } from "../../src/machine/config.js";
 import { Machine } from "../../src/machine/machine.js";
@@ -17,6 +24,7 @@ import { pkvmDomainOf } from "./pkvm-search.js";
 
 const ONE: PkvmSizes = { pages: 1, tablePages: 1, vms: [true], gfns: 1 };
 const MAKING: PkvmSizes = { pages: 0, tablePages: 0, vms: [true], gfns: 0, makesVms: true };
+const DRAM = 0x4000_0000n;
 const HOST_ONLY: PkvmSizes = { pages: 1, tablePages: 0, vms: [true], gfns: 0 };
 
 interface FirstState {
@@ -235,7 +243,8 @@ test("whatever is tried first: as many states", async () => {
   expect(counts.size).toBe(1);
 });
 
-const RULES = ["panic", "invariant", "refusal", "secrecy", "integrity", "freed"] as const;
+const CHEAP = ["panic", "invariant", "refusal", "secrecy", "integrity", "freed"] as const;
+const RULES = [...CHEAP, "refinement", "progress", "pointer"] as const;
 
 test.each<[string, PkvmSizes]>([
   ["one protected VM", ONE],
@@ -245,6 +254,54 @@ test.each<[string, PkvmSizes]>([
   const search = await Search.start(pkvmDomain(sizes), { cpus: 2, rules: RULES, maxStates: 20_000 });
   expect(search.run(20_000)).toBe("exhausted");
   expect(search.findings).toEqual([]);
+});
+
+// Calls between which no other CPU comes in are those of one CPU, and so all that is compared with one is with two.
+test("refinement: calls are compared, and what they may have done is part of the state", async () => {
+  const searched = async (cpus: 1 | 2, rules: readonly RuleName[]) => {
+    const search = await Search.start(pkvmDomain(ONE), { cpus, rules, maxStates: 20_000 });
+    search.run(20_000);
+    return search.counts;
+  };
+  const [alone, both] = [await searched(1, ["refinement"]), await searched(2, ["refinement"])];
+  expect(both.compared?.answers).toBeGreaterThan(alone.compared?.answers ?? 0n);
+  expect(both.states).toBeGreaterThan((await searched(2, ["panic"])).states);
+});
+
+const TWO_CPU_RULES = [
+  // One of two calls for one page is to be refused.
+  [
+    "refinement",
+    SHARE_CHECKED_UNLOCKED,
+    pkvmDomain(HOST_ONLY),
+    ["0 host_share_hyp begin", "1 host_share_hyp begin", "0 host_share_hyp end", "1 host_share_hyp end"],
+  ],
+  [
+    "progress",
+    FAULT_FRAME_IS_4K,
+    hostFaultDomain({ pageShift: 16, iaBits: 48, addresses: [DRAM] }),
+    ["0 access begin"],
+  ],
+  ["pointer", ADJUST_PC_UNPINNED, pkvmDomain({ ...ONE, vms: [false], el2Calls: ["vcpu"] }), ["0 hcall_adjust_pc"]],
+] as const;
+
+test.each(TWO_CPU_RULES)("%s is asked of two CPUs", async (rule, mutation, domain, schedule) => {
+  const search = await Search.start(domain, { mutation, rules: [rule], cpus: 2, maxStates: 20_000 });
+  expect(search.run(20_000)).toBe("found");
+  const turns = search.findings[0]?.steps.map(({ cpu, op, part }) => [cpu, op, part ?? ""].join(" ").trim());
+  expect(turns).toEqual(schedule);
+  expect(await minimise(domain, search.findings[0]!, { mutation, rules: [rule] })).toMatchObject({ kind: rule });
+
+  const clean = await Search.start(domain, { rules: [rule], cpus: 2, maxStates: 2000 });
+  clean.run(1000);
+  expect(clean.findings).toEqual([]);
+});
+
+test("a page that is looked at before its locks are taken is found with two CPUs alone", async () => {
+  const options = { mutation: SHARE_CHECKED_UNLOCKED, rules: ["refinement"], maxStates: 2000 } as const;
+  const alone = await Search.start(pkvmDomain(HOST_ONLY), options);
+  expect(alone.run(2000)).toBe("exhausted");
+  expect(alone.findings).toEqual([]);
 });
 
 /** What each CPU does, as the reference describes the schedule; what makes the first state is left out. */

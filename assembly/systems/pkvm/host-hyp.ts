@@ -15,8 +15,9 @@ import {
   SHARED_BORROWED,
   SHARED_OWNED,
 } from "../../abi/codes";
-import { DONATE_HOST_IGNORES_REFCOUNT, HYP_SIDE_CHECK_DEBUG_ONLY } from "../../abi/mutations";
+import { DONATE_HOST_IGNORES_REFCOUNT, HYP_SIDE_CHECK_DEBUG_ONLY, SHARE_CHECKED_UNLOCKED } from "../../abi/mutations";
 import { pageMask, pageShift, pfnToPa, truncatePfn } from "../../arch/geometry";
+import { lockReleased } from "../../memory/lock";
 import { isMutated } from "../../memory/mutation";
 import { pageOf } from "../../memory/regions";
 import { panic } from "../../memory/verdict";
@@ -43,6 +44,11 @@ export function hostShareHyp(frame: u64): i32 {
   if (refusal == 0) refusal = checkHyp(pfn, 1, NOPAGE);
   if (refusal != 0) return refusal;
 
+  if (isMutated(SHARE_CHECKED_UNLOCKED)) {
+    lockReleased(0);
+    // Only where the page is: what it has become meanwhile is not asked.
+    checkHostPage(pfn, OWNED);
+  }
   setHypState(checkedPage, SHARED_BORROWED);
   setHostState(checkedPage, SHARED_OWNED);
   return 0;
