@@ -7,7 +7,7 @@ const EXPLORE = "assembly/explore/";
 const JOURNAL = `${EXPLORE}journal/`;
 const READS = `${EXPLORE}reads/`;
 /** Files of the search that ask something of the machine; the others look at its memory only to pack it or to keep books. */
-const WATCHED = [`${EXPLORE}contents/`, `${EXPLORE}pieces/`, `${EXPLORE}possible/`];
+const WATCHED = ["contents", "leaks", "pieces", "possible", "specified-call"].map((file) => `${EXPLORE}${file}/`);
 
 /** The host of a search is part of what is searched. */
 const HOST = `${EXPLORE}host/`;

@@ -35,6 +35,7 @@ import { donationGfn, donationHandle, guestStateOf, TYPE_DONATION } from "../sys
 import { hostTable } from "../systems/pkvm/machine";
 import { handleBase, maxVms, Vm, vmAt } from "../systems/pkvm/vm";
 import { domainGfn, domainPfn, frames, ownerOf, pages as domainPages, tracer } from "./domain";
+import { placeOfPage } from "./packed-state";
 import {
   configure,
   gfnCount,
@@ -58,6 +59,8 @@ const HANDLE: u64 = 0xffff;
 
 /** Frame numbers of the specification's pages. */
 const pfns: usize = memory.data(8 * MAX_PAGES, 8);
+/** Their places in a row of numbers. */
+const places: usize = memory.data(MAX_PAGES);
 /** The slots that map each page, one bit each. */
 const mappers: usize = memory.data(4 * MAX_PAGES, 4);
 
@@ -71,6 +74,7 @@ export function prepareAbstraction(): bool {
   let count: u32 = 0;
   for (let i: u32 = 0; i < domainPages && count < (MAX_PAGES as u32); i++) {
     if (ownerOf(i) != 0 || mappedPageOf(domainPfn(i)) == 0) continue;
+    store<u8>(places + (count as usize), placeOfPage(i) as u8);
     store<u64>(pfns + ((count++ as usize) << 3), domainPfn(i));
   }
   const guests = min(maxVms, MAX_GUESTS as u32);
@@ -101,6 +105,11 @@ export function specificationSlot(handle: u32, gfn: u64): u32 {
 
 export function pfnAt(page: u32): u64 {
   return load<u64>(pfns + ((page as usize) << 3));
+}
+
+/** Where the part of a page of the specification's is in a row. */
+export function placeOfSpecified(page: u32): u32 {
+  return load<u8>(places + (page as usize));
 }
 
 export function gfnAt(slot: u32): u64 {

@@ -13,6 +13,8 @@ import { hostTable } from "../systems/pkvm/machine";
 import { findVm, maxVms, Vm, vmAt } from "../systems/pkvm/vm";
 import { DOMAIN_MAX_PAGES } from "../abi/explore";
 import { domainGfn, domainPfn, frames, pages, tracer } from "./domain";
+import { placeOfPage } from "./packed-state";
+import { depend } from "./reads";
 
 const HANDLE: u64 = 0xffff;
 
@@ -155,6 +157,14 @@ export function isPageSecret(index: u32): bool {
   if (hostCanRead(pa)) return false;
   reader = READER_GUEST;
   return !isReadByOthers(pa, (contents & HANDLE) as u32);
+}
+
+/** What `isFreedClean` looks at, beside the VMs and their tables: pages that their owner has no more. */
+export function dependOnFreed(): void {
+  for (let i: u32 = 0; i < pages; i++) {
+    const owner = load<u32>(notes + (i as usize) * NOTE, 8);
+    if (owner != 0 && !isStillMapped(pfnToPa(domainPfn(i)), owner)) depend(placeOfPage(i));
+  }
 }
 
 /** Whether an operation wrote contents, since `noteContents`. */

@@ -10,17 +10,19 @@
 //            larger than that: it is looked at for every part of every operation
 //   target   a node, or OUTCOME | outcome
 //   outcome  UNCHANGED, ..., or where its changes are, in steps of 4 bytes:
-//            0 u16 changes | 2 u16 0 | per change: u16 place | u16 number
+//            0 u16 changes | 2 u16 what is counted each time | per change: u16 place | u16 number
 
 import { reserve } from "../memory/heap";
 import { depend, dependence, dependences } from "./reads";
 
 /** Nothing is known: nobody was there with these parts. */
 export const UNKNOWN: u32 = 0;
-/** The operation is not tried; it changes nothing; the rule holds. Changes have larger numbers. */
+/** The operation is not tried; it changes nothing (+ 2 for each of what is counted); the rule holds. Changes have larger numbers. */
 export const IMPOSSIBLE: u32 = 1;
 export const UNCHANGED: u32 = 2;
 export const HOLDS: u32 = 3;
+/** The largest number of what is counted each time that an operation is tried. */
+const MOST_COUNTED: u32 = 2;
 
 const OUTCOME: u32 = 0x80_0000;
 const TARGET: u32 = 0xff_ffff;
@@ -29,7 +31,7 @@ const MAX_NODES: u32 = 1 << 20;
 const FEWEST_SLOTS: u32 = 1 << 14;
 const MOST_SLOTS: u32 = 1 << 21;
 const CHANGE_BYTES: usize = 1 << 24;
-const FIRST_CHANGES: u32 = 4;
+const FIRST_CHANGES: u32 = UNCHANGED + 2 * MOST_COUNTED + 1;
 
 let roots: usize = 0; // u32 per subject: target, 0 = none
 let places: usize = 0; // u8 per node
@@ -153,8 +155,24 @@ function connect(subject: u32, node: u32, row: usize, target: u32): void {
   else addEdge(node, numberAt(row, placeOf(node)), target);
 }
 
+/** The outcome of an operation that changes nothing, with what is counted each time. */
+export function unchanged(counted: u32): u32 {
+  return UNCHANGED + 2 * counted;
+}
+
+/** Whether an operation that is tried changes nothing. */
+export function isUnchanged(outcome: u32): bool {
+  return outcome < FIRST_CHANGES;
+}
+
+/** What is counted each time that the operation is tried. */
+export function countedWith(outcome: u32): u32 {
+  if (outcome < FIRST_CHANGES) return (outcome - UNCHANGED) >> 1;
+  return load<u16>(changes + ((outcome as usize) << 2), 2);
+}
+
 /** The outcome that turns `before` into `after`, of `count` numbers each; UNKNOWN if there is no room for it. What changes counts. */
-export function changesBetween(before: usize, after: usize, count: u32): u32 {
+export function changesBetween(before: usize, after: usize, count: u32, counted: u32): u32 {
   const outcome = nextChange;
   let at = changes + ((outcome as usize) << 2);
   if (at + (((count + 1) as usize) << 2) > changes + CHANGE_BYTES) return UNKNOWN;
@@ -168,7 +186,7 @@ export function changesBetween(before: usize, after: usize, count: u32): u32 {
     store<u16>(at, place as u16);
     store<u16>(at, number as u16, 2);
   }
-  store<u32>(changes + ((outcome as usize) << 2), length);
+  store<u32>(changes + ((outcome as usize) << 2), length | (counted << 16));
   nextChange += length + 1;
   return outcome;
 }
@@ -176,7 +194,7 @@ export function changesBetween(before: usize, after: usize, count: u32): u32 {
 /** Makes the changes of an outcome to `row`. */
 export function applyChanges(outcome: u32, row: usize): void {
   let at = changes + ((outcome as usize) << 2);
-  const end = at + ((load<u32>(at) as usize) << 2);
+  const end = at + ((load<u16>(at) as usize) << 2);
   while (at != end) {
     at += 4;
     store<u16>(row + ((load<u16>(at) as usize) << 1), load<u16>(at, 2));

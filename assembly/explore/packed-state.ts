@@ -35,6 +35,7 @@ import { tellTracing } from "../systems/pkvm/tracing";
 import { findVcpu, loadedVcpu, maxVms, Vcpu, Vm, vmAt, vmSummary } from "../systems/pkvm/vm";
 import { NO_NUMBER, numberOf } from "./components";
 import { domainGfn, domainPfn, frames, isHostKvm, ownerOf, ownPages, pages, tracer } from "./domain";
+import { depend } from "./reads";
 import { isTranslationWatched, tellStale } from "./translation";
 
 // Kinds of parts.
@@ -112,6 +113,29 @@ export function placeOfPool(slot: u32): u32 {
 
 export function placeOfLists(slot: u32): u32 {
   return placeOfVm(slot) + LISTS - VM;
+}
+
+/** Notes that all that is known of VMs and their tables counts (reads.ts). */
+export function dependOnVms(): void {
+  for (let slot: u32 = 0; slot < maxVms; slot++) dependOnVm(slot);
+}
+
+export function dependOnVm(slot: u32): void {
+  depend(placeOfVm(slot));
+  depend(placeOfTable(slot));
+}
+
+/** Whether a VM or its tables differ in two rows. */
+export function areVmsChanged(before: usize, after: usize): bool {
+  for (let slot: u32 = 0; slot < maxVms; slot++) {
+    if (isChanged(placeOfVm(slot), before, after) || isChanged(placeOfTable(slot), before, after)) return true;
+  }
+  return false;
+}
+
+export function isChanged(place: u32, before: usize, after: usize): bool {
+  const at = (place as usize) << 1;
+  return load<u16>(before + at) != load<u16>(after + at);
 }
 
 export function placeOfEl2(): u32 {

@@ -20,19 +20,25 @@ import {
 import { maxVms, Vm, vmAt } from "../systems/pkvm/vm";
 import { isPageSecret } from "./contents";
 import { domainGfn, domainPfn, frames, ownerOf, ownPages, pages } from "./domain";
+import { isEverythingBack } from "./leaks";
 
+// What holds of a state without VMs is one piece: while there is a VM it looks at nothing else. It is the first.
+const LEAK: u32 = 0;
+const FIRST: u32 = 1;
 // Of each VM slot: its pages, its table, its vCPUs' lists.
 const VM_PIECES: u32 = 3;
 
 export function pieceCount(): u32 {
-  return ownPages + maxVms * VM_PIECES;
+  return FIRST + ownPages + maxVms * VM_PIECES;
 }
 
-/** Whether a piece keeps the invariants asked for, and its secrets if that is asked for. */
-export function isPieceRight(piece: u32, invariants: u64, isSecrecyAsked: bool): bool {
-  if (piece < ownPages) return arePagesRight(0, piece, invariants, isSecrecyAsked);
-  const slot = (piece - ownPages) / VM_PIECES;
-  const kind = (piece - ownPages) % VM_PIECES;
+/** Whether a piece keeps the invariants asked for, and its secrets and what is to come back if that is asked for. */
+export function isPieceRight(piece: u32, invariants: u64, isSecrecyAsked: bool, isLeakAsked: bool): bool {
+  if (piece == LEAK) return !isLeakAsked || isEverythingBack();
+  const number = piece - FIRST;
+  if (number < ownPages) return arePagesRight(0, number, invariants, isSecrecyAsked);
+  const slot = (number - ownPages) / VM_PIECES;
+  const kind = (number - ownPages) % VM_PIECES;
   if (kind == 0) return arePagesRight(slot + 1, ALL, invariants, isSecrecyAsked);
   const vm = vmAt(slot);
   if (vm.state < VM_STATE_LIVE) return true;

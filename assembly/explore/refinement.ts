@@ -3,14 +3,17 @@
 //
 // What it says of a call see specified-call.ts. Nothing is said in states that have no counterpart (abstraction.ts).
 
+import { NOPAGE, POISON } from "../abi/codes";
 import { DISAGREE_GUEST, DISAGREE_LIFE, DISAGREE_PAGE, DISAGREE_RESULT, DISAGREE_STATE } from "../abi/explore";
 import { FINALIZE_TEARDOWN_VM } from "../abi/operations";
-import { HOST_PRIVATE, HYP_PRIVATE, NO_CALLER } from "../abi/specification";
+import { GUEST_PRIVATE, HOST_PRIVATE, HYP_PRIVATE, NO_CALLER, SHARED_WITH_GUESTS } from "../abi/specification";
 import { pfnToPa } from "../arch/geometry";
 import { operation } from "../batch/operation-record";
 import { isAndroid } from "../systems/pkvm/machine";
 import { handleBase } from "../systems/pkvm/vm";
-import { abstractState, gfnAt, pfnAt, prepareAbstraction, strangeAt } from "./abstraction";
+import { abstractState, gfnAt, pfnAt, placeOfSpecified, prepareAbstraction, strangeAt } from "./abstraction";
+import { dependOnVm, dependOnVms, isChanged } from "./packed-state";
+import { depend } from "./reads";
 import {
   Call,
   CALL_BYTES,
@@ -24,6 +27,7 @@ import {
 } from "./specified-call";
 import {
   guestCount,
+  guestOf,
   lifeOf,
   pageAt,
   pageCount,
@@ -33,7 +37,9 @@ import {
   setState,
   slotBits,
   slotCount,
+  slotPage,
   slots,
+  slotState,
 } from "./specification/state";
 
 /** Calls whose answers, and others of which only the states before and after were compared. */
@@ -48,6 +54,8 @@ export let isReady: bool = false;
 let hasCounterpart: bool = false;
 let pagesBefore: u64 = 0;
 let slotsBefore: u64 = 0;
+// Behind the call, on the machine.
+let slotsAfter: u64 = 0;
 let verdict: i32 = SILENT;
 /** The call that is made. */
 const call: usize = memory.data(CALL_BYTES as i32, 8);
@@ -70,6 +78,8 @@ export function noteAbstractState(): void {
 /** Makes a call on the specification, in the noted state, before the machine makes it. */
 export function specify(record: usize): void {
   verdict = SILENT;
+  lastCompared = NOT;
+  slotsAfter = slotsBefore;
   if (!hasCounterpart) return;
   setState(pagesBefore, slotsBefore);
   describe(record, changetype<Call>(call));
@@ -87,14 +97,73 @@ export function isRefined(record: usize, ret: i32, hasChanged: bool): bool {
   const wantedSlots = slots;
   if (!hasChanged) setState(pagesBefore, slotsBefore);
   else if (!abstractState()) return disagrees(DISAGREE_STATE, strangeAt);
+  slotsAfter = slots;
   if (operation(record) == FINALIZE_TEARDOWN_VM) return isSame(withTablesLeft(wantedPages), wantedSlots);
   return isSame(wantedPages, wantedSlots);
 }
 
+// How a call was compared.
+const NOT: u32 = 0;
+const BY_ANSWER: u32 = 1;
+const BY_STATES: u32 = 2;
+let lastCompared: u32 = NOT;
+
 /** Counts a call whose answer was compared, or of which only the states were. */
 export function compared(isAnswer: bool): void {
-  if (isAnswer) answersCompared++;
-  else statesCompared++;
+  compareAgain(isAnswer ? BY_ANSWER : BY_STATES);
+}
+
+/** How the last call was compared. */
+export function comparedLast(): u32 {
+  return lastCompared;
+}
+
+/** Counts a call that was compared in this way. */
+export function compareAgain(how: u32): void {
+  lastCompared = how;
+  if (how == BY_ANSWER) answersCompared++;
+  else if (how == BY_STATES) statesCompared++;
+}
+
+/**
+ * Adds the parts by which a call was compared to those that it looked at: the rows of the pages and slots that it names or changes,
+ * and what those rows are read from. All else is the same before and after, and so is its row. False in a state without
+ * a counterpart: nothing was compared, in another state it may be.
+ *
+ * @param before rows of the state before and behind the call
+ */
+export function dependOnCompared(before: usize, after: usize): bool {
+  if (!isReady) return true;
+  if (!hasCounterpart) return false;
+  setState(pagesBefore, slotsBefore);
+  const named = changetype<Call>(call);
+  for (let page: u32 = 0; page < pageCount; page++) {
+    const isNamed = ((named.pages >> page) & 1) != 0;
+    if (isNamed || isChanged(placeOfSpecified(page), before, after)) dependOnPage(page);
+  }
+  for (let slot: u32 = 0; slot < slotCount; slot++) {
+    const isNamed = ((named.slots >> slot) & 1) != 0;
+    if (isNamed || slotBits(slotsAfter, slot) != slotBits(slotsBefore, slot)) dependOnSlot(slot);
+  }
+  return true;
+}
+
+// The row of a page says by itself that no guest maps it, but for what guests share or own.
+function dependOnPage(page: u32): void {
+  depend(placeOfSpecified(page));
+  const row = rowOf(page);
+  if (row == SHARED_WITH_GUESTS || row >= GUEST_PRIVATE) dependOnVms();
+}
+
+function dependOnSlot(slot: u32): void {
+  dependOnVm(guestOf(slot));
+  if (isMapping(slotState(slot))) dependOnPage(slotPage(slot));
+  const state = (slotBits(slotsAfter, slot) & 7) as i32;
+  if (isMapping(state)) dependOnPage(slotBits(slotsAfter, slot) >> 3);
+}
+
+function isMapping(state: i32): bool {
+  return state != NOPAGE && state != POISON;
 }
 
 function isAnswered(wanted: i32, ret: i32): bool {

@@ -25,22 +25,47 @@ import { panicked } from "../memory/verdict";
 import { forgetStray, isStray, strayAt } from "../systems/pkvm/host-pointer";
 import { checkInvariants, violationSubject } from "../systems/pkvm/invariants";
 import { isOneLeaf, isStuck, stuckAt } from "./accesses";
-import { brokenAt, isFreedClean, isIntegrityKept, isSecrecyKept, noteContents, reader } from "./contents";
+import {
+  brokenAt,
+  dependOnFreed,
+  isFreedClean,
+  isIntegrityKept,
+  isSecrecyKept,
+  noteContents,
+  reader,
+} from "./contents";
 import { operationAt } from "./domain";
 import { addFinding } from "./findings";
+import { areVmsChanged, dependOnVms } from "./packed-state";
 import { isPieceRight } from "./pieces";
 import { isPoisonKept, notePoison, unpoisonedAt } from "./poison";
 import { isEverythingBack, leak, leakedAt, prepareLeaks } from "./leaks";
-import { disagreement, disagreesAt, isRefined, noteAbstractState, prepareRefinement, specify } from "./refinement";
+import {
+  compareAgain,
+  comparedLast,
+  dependOnCompared,
+  disagreement,
+  disagreesAt,
+  isRefined,
+  noteAbstractState,
+  prepareRefinement,
+  specify,
+} from "./refinement";
 import { brokenTranslation, translationSubject, watchTranslation } from "./translation";
 
-/** Kinds whose rules are about what an operation looks at and changes, and about pieces (pieces.ts). */
+/**
+ * Kinds whose rules are about what an operation looks at and changes, and about pieces (pieces.ts). Progress is not: whether the
+ * host's access faults is no part of a state; neither is translation, as the TLB holds more of an operation than a state tells.
+ */
 const OF_PIECES: u32 =
   (1 << FINDING_PANIC) |
   (1 << FINDING_INVARIANT) |
   (1 << FINDING_REFUSAL) |
   (1 << FINDING_SECRECY) |
   (1 << FINDING_INTEGRITY) |
+  (1 << FINDING_FREED) |
+  (1 << FINDING_LEAK) |
+  (1 << FINDING_REFINEMENT) |
   (1 << FINDING_POINTER);
 
 /** The invariant that compares two states: poison.ts. */
@@ -58,6 +83,7 @@ let depth: u32 = 0;
 export function chooseRules(numbers: u64, kinds: u32): bool {
   invariants = numbers;
   rules = kinds;
+  isCounting = isAsked(FINDING_REFINEMENT);
   prepareLeaks();
   prepareRefinement();
   return watchTranslation(isAsked(FINDING_TRANSLATION));
@@ -147,7 +173,33 @@ export function isStateRight(): bool {
 
 /** The same of one piece of a state, nothing reported. */
 export function isPieceKept(piece: u32): bool {
-  return isPieceRight(piece, isAsked(FINDING_INVARIANT) ? invariants : 0, isAsked(FINDING_SECRECY));
+  const numbers: u64 = isAsked(FINDING_INVARIANT) ? invariants : 0;
+  return isPieceRight(piece, numbers, isAsked(FINDING_SECRECY), isAsked(FINDING_LEAK));
+}
+
+/**
+ * Adds the parts by which the rules judged a step that led from `before` to `after` to those that it looked at (reads.ts): with the
+ * same parts they judge the same. False: that cannot be said.
+ */
+export function dependOnRules(before: usize, after: usize): bool {
+  if (isAsked(FINDING_FREED) && areVmsChanged(before, after)) {
+    dependOnVms();
+    dependOnFreed();
+  }
+  return !isAsked(FINDING_REFINEMENT) || dependOnCompared(before, after);
+}
+
+/** Whether something is counted whenever an operation is tried: how it was compared with the specification. */
+export let isCounting: bool = false;
+
+/** What is counted of the operation that was tried last. */
+export function counted(): u32 {
+  return isCounting ? comparedLast() : 0;
+}
+
+/** Counts an operation that is known, as it was counted. */
+export function countAgain(how: u32): void {
+  compareAgain(how);
 }
 
 /** Asked of every part of an operation, whether anything changed or not, once the call, if it ended, is explained or not. */

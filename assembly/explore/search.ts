@@ -21,25 +21,26 @@ import { operation } from "../batch/operation-record";
 import { reserve } from "../memory/heap";
 import { limitReached, panicked } from "../memory/verdict";
 import { emptyWalkCache } from "../pagetable/walk-cache";
-import { maxVms } from "../systems/pkvm/vm";
 import { access, accessStatus } from "./accesses";
 import { forgetParts } from "./components";
 import { giveAway, isAnythingWritten } from "./contents";
 import {
   applyChanges,
   changesBetween,
+  countedWith,
   forgetDecisions,
   HOLDS,
   IMPOSSIBLE,
+  isUnchanged,
   learn,
   outcomeOf,
-  UNCHANGED,
+  unchanged,
   UNKNOWN,
 } from "./decisions";
 import { operationAt, operations, readDomain } from "./domain";
 import { forgetFindings } from "./findings";
 import { journalForget, journalLength, journalOverflowed, mark, undoTo } from "./journal";
-import { packState, partsOfState, placeOfTable, placeOfVm, preparePacking } from "./packed-state";
+import { dependOnVms, packState, partsOfState, preparePacking } from "./packed-state";
 import {
   beginShare,
   CARRIED_OUT,
@@ -57,12 +58,16 @@ import {
 import { pieceCount } from "./pieces";
 import { beginAtFirst, depth, goTo, reservePosition } from "./position";
 import { isPossible } from "./possible";
-import { depend, unwatch, watch } from "./reads";
+import { unwatch, watch } from "./reads";
 import {
   areRulesOfPieces,
   beforeSteps,
   chooseRules,
+  countAgain,
+  counted,
+  dependOnRules,
   isAnswerRight,
+  isCounting,
   isPanicAllowed,
   isPieceKept,
   isStateRight,
@@ -229,7 +234,8 @@ function expand(state: u32, untilFinding: bool): i32 {
 function repeat(state: u32, index: u32, outcome: u32): i32 {
   if (outcome == IMPOSSIBLE) return SEARCH_MORE;
   tried++;
-  if (outcome == UNCHANGED) return SEARCH_MORE;
+  if (isCounting) countAgain(countedWith(outcome));
+  if (isUnchanged(outcome)) return SEARCH_MORE;
   noteTransition();
   memory.copy(row, rowOf(state), (partsOfState() as usize) << 1);
   applyChanges(outcome, row);
@@ -304,9 +310,9 @@ function attempt(state: u32, index: u32): i32 {
   if (panicked != 0) return isPanicAllowed() ? SEARCH_MORE : SEARCH_FOUND;
   if (limitReached != 0) return SEARCH_LIMIT;
   if (!isAnswerRight(ret, journalLength() != before)) return SEARCH_FOUND;
-  if (journalLength() == before) return settle(index, state, UNCHANGED);
+  if (journalLength() == before) return settleUnchanged(index, state);
   if (!packState(row)) return SEARCH_PARTS_FULL;
-  if (isState(state, row)) return settle(index, state, UNCHANGED);
+  if (isState(state, row)) return settleUnchanged(index, state);
   noteTransition();
   if (!isStepRight(ret)) return SEARCH_FOUND;
   if (isRemembering) learnStep(state, index);
@@ -369,16 +375,16 @@ function settle(index: u32, state: u32, outcome: u32): i32 {
   return SEARCH_MORE;
 }
 
+function settleUnchanged(index: u32, state: u32): i32 {
+  if (isMapped && !dependOnRules(rowOf(state), rowOf(state))) return SEARCH_MORE;
+  return settle(index, state, unchanged(counted()));
+}
+
 // Whose contents they are, and who is told of them, counts where contents are written (contents.ts).
 function learnStep(state: u32, index: u32): void {
-  if (!isMapped) return;
-  if (isAnythingWritten()) {
-    for (let slot: u32 = 0; slot < maxVms; slot++) {
-      depend(placeOfVm(slot));
-      depend(placeOfTable(slot));
-    }
-  }
-  const outcome = changesBetween(rowOf(state), row, partsOfState());
+  if (!isMapped || !dependOnRules(rowOf(state), row)) return;
+  if (isAnythingWritten()) dependOnVms();
+  const outcome = changesBetween(rowOf(state), row, partsOfState(), counted());
   if (outcome != UNKNOWN) learn(index, rowOf(state), outcome);
 }
 

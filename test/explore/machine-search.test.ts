@@ -6,6 +6,7 @@ import { DONATE_GUEST_BEFORE_MEMCACHE_CHECK } from "../../assembly/abi/mutations
 import { BUGS, hasSearch } from "../../src/explore/bugs/index.js";
 import type { Domain, Step } from "../../src/explore/domain.js";
 import { pkvmDomain } from "../../src/explore/pkvm-domain.js";
+import { CHEAP_RULES } from "../../src/explore/rules.js";
 import { Search, type SearchEnd } from "../../src/explore/search.js";
 import { isSystemDomain } from "../../src/explore/system-domain.js";
 import { Machine } from "../../src/machine/machine.js";
@@ -114,7 +115,7 @@ test("a rule that is not asked for is not reported", async () => {
 const TWO_TABLES = pkvmDomain({ pages: 1, tablePages: 2, vms: [true], gfns: 1 });
 const TWO_PAGES = pkvmDomain({ pages: 2, tablePages: 1, vms: [true], gfns: 1, firmwarePage: true });
 const MADE = pkvmDomain({ pages: 1, tablePages: 1, vms: [false], gfns: 2, makesVms: true });
-const OF_PIECES = ["panic", "invariant", "refusal", "secrecy", "integrity"] as const;
+const OF_PIECES = [...CHEAP_RULES, "freed", "leak", "refinement"] as const;
 
 test.each([
   ["two table pages", TWO_TABLES],
