@@ -90,11 +90,13 @@ export function reserveWords(count: u32, bytes: u32): bool {
 /** Begins with the machine as it is, which is no state yet: the journal is empty. False if linear memory is used up. */
 export function startWords(): bool {
   base = snapshotBase() & ~(CHUNK - 1);
-  // Behind the machine, and zero like all that is reserved; a chunk for each 256 bytes up to there and as much again.
+  // Behind the machine, and zero like all that is reserved; a chunk for each 256 bytes up to there and as much again. In chunks of
+  // its own: what it says is no state.
+  if (!reserveUpToChunk()) return false;
   chunksInMemory = (((heapTop() - base) >> CHUNK_SHIFT) as u32) * 2;
   places = reserve((chunksInMemory as usize) << 2);
-  firstTop = (heapTop() + CHUNK - 1) & ~(CHUNK - 1);
-  if (places == 0 || (firstTop != heapTop() && reserve(firstTop - heapTop()) == 0)) return false;
+  if (places == 0 || !reserveUpToChunk()) return false;
+  firstTop = heapTop();
   seenTop = firstTop;
   changedCount = 0;
   rangeCount = 0;
@@ -106,6 +108,11 @@ export function startWords(): bool {
   memory.fill(stateIndex, 0, ((stateMask as usize) + 1) << 2);
   memory.fill(index, 0, ((mask as usize) + 1) << 2);
   return true;
+}
+
+function reserveUpToChunk(): bool {
+  const rest = (CHUNK - (heapTop() & (CHUNK - 1))) & (CHUNK - 1);
+  return rest == 0 || reserve(rest) != 0;
 }
 
 /** What lies there says nothing of the machine's future. Before the first state. */

@@ -3,6 +3,7 @@
 import { InvalidArgumentError } from "commander";
 import { nameList } from "./arguments.js";
 import { BUGS, hasSearch, type FoundBug } from "../explore/bugs/index.js";
+import type { DomainName } from "../explore/named-domain.js";
 import type { AnyDomain } from "../explore/system-domain.js";
 import { PKVM_PRESETS, pkvmDomain, type PkvmSizes } from "../explore/pkvm-domain.js";
 import { PRESETS } from "../explore/presets.js";
@@ -31,6 +32,8 @@ export interface Plan {
   /** `preset small`, `preset small with 3 pages`, or whose machine it is. */
   readonly machine: string;
   readonly domain: AnyDomain;
+  /** By which a worker makes the domain again; left out where it is data. */
+  readonly name?: DomainName;
 }
 
 /**
@@ -44,14 +47,16 @@ export function planOf(options: PlanOptions): Plan | string {
     const itsSystem = isSystemDomain(domain) ? domain.system : "pkvm";
     if (system !== "pkvm" && system !== itsSystem)
       return `--system: the machine of ${bug.name} is of system ${itsSystem}`;
-    return { system: itsSystem, machine: `the machine of ${bug.name}`, domain };
+    return { system: itsSystem, machine: `the machine of ${bug.name}`, domain, name: { bug: bug.name } };
   }
   const presets = PRESETS[system];
   if (presets === undefined) return unknown("system", system, Object.keys(PRESETS));
   const name = preset ?? defaultPreset(Object.keys(presets));
   const make = presets[name];
   if (make === undefined) return unknown("preset", name, Object.keys(presets));
-  if (Object.keys(changed).length === 0) return { system, machine: `preset ${name}`, domain: make() };
+  if (Object.keys(changed).length === 0) {
+    return { system, machine: `preset ${name}`, domain: make(), name: { system, preset: name } };
+  }
   const sizes: PkvmSizes | undefined = Object.entries(PKVM_PRESETS).find(([known]) => known === name)?.[1];
   if (system !== "pkvm") return `${sizeOptions(options).join(", ")}: only with --system pkvm`;
   if (sizes === undefined) return `${sizeOptions(options).join(", ")}: not with --preset ${name}`;

@@ -78,7 +78,7 @@ export function exploreCommand(terminal: Terminal, finish: (exitCode: number) =>
     )
     .option("--rules <names>", "only these rules, with commas between (default: those that cost little)", ruleNames)
     .option("--all", "do not stop at the first finding: the shortest way to each broken rule")
-    .option("--workers <n>", "search with so many threads (pKVM machines)", workerCount)
+    .option("--workers <n>", "search with so many threads", workerCount)
     .option(
       "--cpus <n>",
       "2: the operations of two CPUs interleave where EL2 releases its locks (default: 1)",
@@ -147,11 +147,9 @@ function mistakeIn(options: ExploreCommandOptions): string | null {
 }
 
 /** What does not go with the system that is searched, which may be the bug's; null: everything does. */
-function foreignOption({ cpus, workers = 1, rules }: ExploreCommandOptions, plan: Plan): string | null {
-  const { system } = plan;
+function foreignOption({ cpus, rules }: ExploreCommandOptions, { system }: Plan): string | null {
   if (cpus === 2 && system !== "pkvm") return "--cpus: only with --system pkvm";
-  if (workers > 1 && system !== "pkvm") return "--workers: only with --system pkvm";
-  return rules === undefined ? null : foreignRule(rules, plan);
+  return rules === undefined ? null : foreignRule(rules, system);
 }
 
 /** Searches from a state of a trace. */
@@ -212,7 +210,7 @@ export async function explore(plan: Plan, options: ExploreCommandOptions, termin
   report.begin(plan, options);
   const findings = new FindingFiles(options, report);
   const pool = options.workers === undefined ? null : await openWorkerPool({ size: options.workers });
-  const run = pool === null ? search : inWorkers(pool);
+  const run = pool === null ? search : inWorkers(pool, plan);
   try {
     const exitCode =
       options.bug === undefined
@@ -230,12 +228,12 @@ export async function explore(plan: Plan, options: ExploreCommandOptions, termin
   }
 }
 
-/** Other systems are searched in this thread. */
-function inWorkers(pool: WorkerPool<NodeJobs>): Explorer {
-  return (domain, { until, all, ...options }) =>
-    isSystemDomain(domain)
-      ? search(domain, { ...options, ...(until === undefined ? {} : { until }) })
-      : exploreInWorkers(pool, domain, { ...options, all: all === true || until !== undefined });
+function inWorkers(pool: WorkerPool<NodeJobs>, { name }: Plan): Explorer {
+  return (domain, options) => {
+    if (!isSystemDomain(domain)) return exploreInWorkers(pool, domain, options);
+    if (name === undefined) throw new Error(`a machine of ${domain.system} that has no name`);
+    return exploreInWorkers(pool, name, options);
+  };
 }
 
 function limitsOf({

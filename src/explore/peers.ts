@@ -78,3 +78,43 @@ export function connect(workers: number): (Port | null)[][] {
   }
   return ends;
 }
+
+/** Rounds that all workers end together: each tells the others what came of its part, and hears what came of theirs. */
+export class Meeting<Message> {
+  readonly #peers: Peers<{ readonly round: number; readonly message: Message }>;
+  #round = 0;
+  /** Of this round, or of the next one already, by round and worker. */
+  readonly #heard = new Map<number, Map<number, Message>>();
+
+  constructor(ports: Ports, signal: AbortSignal) {
+    this.#peers = new Peers(ports, signal, ({ round, message }, peer) => {
+      this.#heardIn(round).set(peer, message);
+    });
+  }
+
+  /**
+   * Ends a round.
+   *
+   * @param own what came of this worker's part
+   * @returns what came of all, by worker
+   * @throws the signal's reason
+   */
+  async end(worker: number, own: Message): Promise<Message[]> {
+    const round = this.#round++;
+    this.#peers.sendAll({ round, message: own });
+    const heard = this.#heardIn(round).set(worker, own);
+    await this.#peers.until(() => heard.size === this.#peers.numbers.length + 1);
+    this.#heard.delete(round);
+    return [...heard.entries()].toSorted(([one], [other]) => one - other).map(([, message]) => message);
+  }
+
+  #heardIn(round: number): Map<number, Message> {
+    const heard = this.#heard.get(round) ?? new Map<number, Message>();
+    this.#heard.set(round, heard);
+    return heard;
+  }
+
+  close(): void {
+    this.#peers.close();
+  }
+}

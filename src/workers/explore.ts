@@ -1,10 +1,11 @@
 // Searches on all workers of a pool, each with its share. The answer is that of a search in this thread.
 
-import type { Domain } from "../explore/domain.js";
 import type { Exploration, ExploreOptions } from "../explore/explore.js";
+import type { SentDomain } from "../explore/named-domain.js";
 import { connect } from "../explore/peers.js";
 import type { Finding, FoundAt, SearchCounts } from "../explore/search.js";
 import type { ShareResult } from "../explore/shared-search.js";
+import type { SystemShareResult } from "../explore/shared-system-search.js";
 import { total, type SearchOptions, type SearchResult } from "../explore/specification-search.js";
 import { createSharedMemory } from "../explore/specification.js";
 import { compiledVariant } from "../explore/variant.js";
@@ -20,15 +21,16 @@ export interface SharedExploreOptions extends ExploreOptions {
 type SearchPool = Pick<WorkerPool<typeof JOBS>, "run" | "size">;
 
 /**
- * Searches until everything was visited, a rule is broken, or a bound is reached. A round that was begun is finished: what stops
- * at the first finding has visited more states than a search in one thread, which stops in the middle of one.
+ * Searches until everything was visited, a rule is broken, or a bound is reached. A round that was begun is finished: of pKVM, what
+ * stops at the first finding has visited more states than a search in one thread, which stops in the middle of one.
  *
  * @param pool all its workers search; with other work to do, they begin when it is done
+ * @param domain one of pKVM, or the name of any
  * @throws as `explore`; the signal's reason; WorkerDied if a worker dies: its share is lost, and the search with it
  */
 export async function exploreInWorkers(
   pool: SearchPool,
-  domain: Domain,
+  domain: SentDomain,
   options: SharedExploreOptions = {},
 ): Promise<Exploration> {
   const { onProgress, signal, ...shared } = options;
@@ -103,7 +105,7 @@ async function onAll<Result>(
 
 /** All shares end for the same reason. */
 function together(
-  results: readonly ShareResult[],
+  results: readonly (ShareResult | SystemShareResult)[],
   { all = false, until }: ExploreOptions,
 ): Omit<Exploration, "seconds"> {
   const counts = sum(results.map((result) => result.counts));
@@ -123,11 +125,8 @@ function sum(shares: readonly SearchCounts[]): SearchCounts {
     tried: one.tried + other.tried,
     transitions: one.transitions + other.transitions,
     depth: Math.max(one.depth, other.depth),
-    bytesPerState: other.bytesPerState,
-    compared: sumCompared(one, other),
-    ...(one.inAll === undefined || other.inAll === undefined
-      ? {}
-      : { inAll: { states: one.inAll.states, transitions: one.inAll.transitions + other.inAll.transitions } }),
+    bytesPerState: Math.max(one.bytesPerState, other.bytesPerState),
+    ...(one.compared === undefined ? {} : { compared: sumCompared(one, other) }),
   }));
 }
 
@@ -136,12 +135,17 @@ function sumCompared(...shares: readonly SearchCounts[]): Required<SearchCounts>
   return { answers: sumOf("answers"), states: sumOf("states") };
 }
 
+/** Of pKVM each worker has findings of its own; of other systems all have the same, in their order. */
+const isPlaced = (finding: Finding | FoundAt): finding is FoundAt => "at" in finding;
+
+const byPlace = (one: FoundAt, other: FoundAt) => one.at[0] - other.at[0] || one.at[1] - other.at[1];
+
 /** The first of those that break the same rule by the same operation, in the order in which one worker finds them. */
-function distinct(findings: readonly FoundAt[]): Finding[] {
-  const sorted = findings.toSorted((one, other) => one.at[0] - other.at[0] || one.at[1] - other.at[1]);
+function distinct(findings: readonly (Finding | FoundAt)[]): Finding[] {
+  const sorted = findings.every(isPlaced) ? findings.toSorted(byPlace) : findings;
   const byRule = new Map<string, Finding>();
   for (const finding of sorted) {
-    const key = [finding.kind, finding.code, finding.steps.at(-1)?.op].join(" ");
+    const key = [finding.kind, finding.rule, finding.code, finding.steps.at(-1)?.op].join(" ");
     if (!byRule.has(key)) byRule.set(key, finding);
   }
   return [...byRule.values()];

@@ -5,6 +5,7 @@ import type { RunReport } from "../scenario/run-scenario.js";
 import type { ReplayedJob, ReplayInput } from "./replay-job.js";
 import type { ScenarioInput } from "./scenario-job.js";
 import type { ShareResult } from "../explore/shared-search.js";
+import type { SystemShareResult } from "../explore/shared-system-search.js";
 import type { SpecificationShareResult } from "../explore/shared-specification.js";
 import type { ShareInput, SpecificationShareInput } from "./search-job.js";
 
@@ -42,7 +43,7 @@ export const JOBS = {
   scenario: async (input: ScenarioInput): Promise<RunReport> => (await import("./scenario-job.js")).scenarioJob(input),
 
   /** One worker's share of a search (explore.ts). */
-  "search-share": async (input: ShareInput, context: JobContext): Promise<ShareResult> =>
+  "search-share": async (input: ShareInput, context: JobContext): Promise<ShareResult | SystemShareResult> =>
     (await import("./search-job.js")).searchShareJob(input, context),
 
   /** The same over the specification machine. */
