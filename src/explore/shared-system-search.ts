@@ -24,6 +24,8 @@ interface Part {
   readonly round: SystemRound;
   /** A bound, if one was reached. */
   readonly bound: SearchEnd | null;
+  /** States that the worker has taken in. */
+  readonly states: number;
 }
 
 const NOTHING_FOUND: SystemRound = { states: [], broken: [] };
@@ -80,7 +82,8 @@ class Rounds {
   async #runRound(): Promise<SearchEnd | null> {
     this.#share.beginRound();
     const bound = await this.#work();
-    const parts = await this.#meeting.end(this.#share.place.worker, { round: this.#share.endRound(), bound });
+    const own = { round: this.#share.endRound(), bound, states: this.#share.counts.states };
+    const parts = await this.#meeting.end(this.#share.place.worker, own);
     const reached = parts.find((part) => part.bound !== null)?.bound ?? null;
     const rounds = parts.map(({ round }) => round);
     this.#share.take(rounds, reached !== null);
@@ -89,8 +92,13 @@ class Rounds {
 
   /** A worker that had no room for what others found says so: all end, or none. */
   async #agreed(bound: SearchEnd | null): Promise<SearchEnd | null> {
-    const parts = await this.#meeting.end(this.#share.place.worker, { round: NOTHING_FOUND, bound });
-    return parts.find((part) => part.bound !== null)?.bound ?? null;
+    const { states } = this.#share.counts;
+    const parts = await this.#meeting.end(this.#share.place.worker, { round: NOTHING_FOUND, bound, states });
+    const reached = parts.find((part) => part.bound !== null)?.bound ?? null;
+    // Else each would go on with a search of its own, and wait for the others for ever.
+    if (reached === null && parts.some((part) => part.states !== states))
+      throw new Error("workers know different states");
+    return reached;
   }
 
   /** Does this worker's part. Returns the bound that was reached, if one was. */

@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { afterEach, describe, expect, test } from "vitest";
 import { EL2_PANIC } from "../../assembly/abi/specification.js";
 import { explore } from "../../src/explore/explore.js";
+import { namedDomain } from "../../src/explore/named-domain.js";
 import { PKVM_PRESETS, pkvmDomain } from "../../src/explore/pkvm-domain.js";
 import { BUGS, hasSearch } from "../../src/explore/bugs/index.js";
 import { searchSpecification, type SearchOptions } from "../../src/explore/specification-search.js";
@@ -39,6 +40,13 @@ test("a bug is found, and the way to it is as short", async () => {
   const shared = await exploreInWorkers(await threads(2), domain, { ...ROOM, mutation });
   expect(shared.end).toBe("found");
   expect(shared.findings.map(({ steps }) => steps.length)).toEqual(one.findings.map(({ steps }) => steps.length));
+});
+
+test("a domain that holds functions goes to the threads by its name", async () => {
+  const name = { system: "cca", preset: "tiny" };
+  const { end, counts } = await explore(namedDomain(name));
+  const shared = await exploreInWorkers(await threads(2), name);
+  expect(shared).toMatchObject({ end, counts: { ...counts, bytesPerState: expect.any(Number) as number } });
 });
 
 test("stopped by its caller; the threads are free for the next", async () => {
