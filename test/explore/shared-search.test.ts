@@ -80,8 +80,9 @@ test("states that differ in names alone: the counts of one, and what they stand 
   expect(standFor.reduce((sum, { transitions }) => sum + transitions, 0n)).toBe(one.counts.inAll?.transitions);
 });
 
-test("with rules for which every operation is carried out: the counts of one", async () => {
-  const options = { rules: ["refinement", "leak"], all: true } as const;
+// For progress every operation is carried out in every state.
+test.each(["leak", "progress"] as const)("with refinement and %s: the counts of one", async (rule) => {
+  const options = { rules: ["refinement", rule], all: true } as const;
   const results = await shares(TWO_VMS, 2, options);
   const one = await explore(TWO_VMS, { ...ROOM, ...options });
   const asked = results.reduce((sum, { counts }) => sum + (counts.compared?.answers ?? 0n), 0n);
