@@ -221,6 +221,7 @@ export class JsonExploreReport implements ExploreReport {
       ...{ finding: ruleName(finding), kind, code, subject, statement: ruleText(finding, this.#rules) },
       confirmed,
       by: causedBy(steps),
+      beside: finding.beside?.map(stepText),
       steps: retelling.steps.map((step) => ({
         ...(step.step.op === "access"
           ? { op: "access", args: accessArguments(step.step.access) }

@@ -240,7 +240,13 @@ export function findingText(
   rules?: Readonly<Record<string, string>>,
 ): string[] {
   const by = causedBy(finding.steps) ?? "nobody: the first state is like that";
-  return [ruleText(finding, rules), `caused by: ${by}`, ...steps.flatMap((step, index) => retoldText(step, index + 1))];
+  const beside = (finding.beside ?? []).map((step) => `where this is possible, too: ${stepText(step)}`);
+  return [
+    ruleText(finding, rules),
+    `caused by: ${by}`,
+    ...beside,
+    ...steps.flatMap((step, index) => retoldText(step, index + 1)),
+  ];
 }
 
 function retoldText({ step, answer, calls, sentence, changes }: RetoldStep, number: number): string[] {

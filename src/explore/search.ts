@@ -40,6 +40,8 @@ export interface Finding {
   readonly subject: bigint;
   /** What is done, from the first state on. */
   readonly steps: readonly Step[];
+  /** Of a rule about two calls that are possible in one state: the other one, which is tried where the last step is. */
+  readonly beside?: readonly Step[];
   /** Of a search over another system (system-domain.ts): the rule's name there, and what it demands. */
   readonly rule?: string;
   readonly statement?: string;

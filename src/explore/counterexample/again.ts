@@ -22,12 +22,32 @@ export async function foundAgain(
 ): Promise<Finding | null> {
   const steps = stepsOf(domain, finding.steps);
   if (steps === null) return null;
+  const alone = await foundAmong(steps, domain, finding, options);
+  if (alone !== null) return alone;
+  // A rule about two calls that are possible in one state takes one more, which is not on the way.
+  for (const beside of domain.steps.filter((step) => !steps.includes(step))) {
+    const among = domain.steps.filter((step) => step === beside || steps.includes(step));
+    const found = await foundAmong(among, domain, finding, options);
+    if (found !== null && spelled(found.steps) === spelled(finding.steps)) return { ...found, beside: beside.calls };
+  }
+  return null;
+}
+
+/** The same rule broken by the same kind of call, where nothing but these steps is tried. */
+async function foundAmong(
+  steps: readonly SystemStep[],
+  domain: SystemDomain,
+  finding: Finding,
+  options: SearchOptions,
+): Promise<Finding | null> {
   const search = await SystemSearch.start({ ...domain, steps }, { ...options, maxStates: STATES });
   const same = () => search.findings.find((other) => keyOf(other) === keyOf(finding)) ?? null;
   let end = search.run(1, false);
   while (end === "paused" && same() === null) end = search.run(1, false);
   return same();
 }
+
+const spelled = (steps: readonly Step[]): string => steps.map(stepKey).join(" ");
 
 function keyOf({ kind, rule, code, steps }: Finding): string {
   return [kind, rule, code, steps.at(-1)?.op].join(" ");
