@@ -6,6 +6,7 @@ const RECORDINGS = ["test/trace/**/*.test.ts", "test/timeline/**/*.test.ts"];
 export default defineConfig({
   test: {
     testTimeout: 60_000,
+    hookTimeout: 60_000,
     projects: [
       {
         extends: true,
@@ -31,7 +32,8 @@ export default defineConfig({
         },
       },
       {
-        // One browser, one file after the other, when all else is done: it needs the processors for itself.
+        // One browser for all, when all else is done: it needs the processors for itself. Two files at once, as a visitor waits for a
+        // page half of the time; more would only slow each other down.
         extends: true,
         test: {
           name: "browser",
@@ -39,7 +41,7 @@ export default defineConfig({
           globalSetup: "test/web/one-browser.ts",
           // As browsers are tested elsewhere: what happens in one depends on how busy the computer is.
           retry: 2,
-          maxWorkers: 1,
+          maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },
       },

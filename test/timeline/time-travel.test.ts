@@ -1,5 +1,6 @@
 // The state after an operation is the one in which a replay that stops there leaves its machine, whatever was asked before.
 
+import { hash } from "node:crypto";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { FfaState } from "../../src/machine/ffa-state.js";
@@ -90,16 +91,18 @@ function stateOf(machine: Machine): string {
   return JSON.stringify({ ...told, panicked: machine.panicked, contents: contentsOf(machine) });
 }
 
-/** Pages that are not all zeros, each with a checksum. */
+/** Pages that are not all zeros, each with a hash. */
 function contentsOf(machine: Machine): string[] {
   const regions = "regions" in machine.config ? machine.config.regions : [];
+  const pageSize = BigInt(machine.pageSize);
+  const { framePointer } = machine.core.exports;
   return regions.flatMap(({ base, size }) => {
-    const sums: string[] = [];
-    for (let pa = base; pa < base + size; pa += BigInt(machine.pageSize)) {
-      if (machine.core.exports.framePointer(pa) === 0) continue;
-      const sum = machine.readPage(pa).reduce((total, byte, at) => (total * 31 + byte * (at + 1)) % 2147483647, 0);
-      if (sum !== 0) sums.push(`${pa.toString(16)}:${sum}`);
+    const hashes: string[] = [];
+    for (let pa = base; pa < base + size; pa += pageSize) {
+      if (framePointer(pa) === 0) continue;
+      const page = machine.readPage(pa);
+      if (page.some((byte) => byte !== 0)) hashes.push(`${pa.toString(16)}:${hash("md5", page)}`);
     }
-    return sums;
+    return hashes;
   });
 }

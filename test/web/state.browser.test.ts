@@ -9,9 +9,13 @@ import { examples, machineAfter, pathOf } from "./recording.js";
 import { eventually, follow, goTo, isOpen, openExample, press, slider } from "./shown.js";
 import { test } from "./visitor.js";
 
-test("every example opens, and is replayed as node replays it", async ({ shared: page }) => {
+test("the page comes with examples", () => {
   expect(examples().length).toBeGreaterThanOrEqual(8);
-  for (const { name } of examples()) {
+});
+
+test.for(examples().map(({ name }) => name))(
+  "%s opens, and is replayed as node replays it",
+  async (name, { shared: page }) => {
     const [{ summary }] = await Promise.all([replayFile(pathOf(name)), openExample(page, name)]);
     expect(summary.diverged).toBe(0);
     const trace = page.getByRole("region", { name: "Trace" });
@@ -22,8 +26,8 @@ test("every example opens, and is replayed as node replays it", async ({ shared:
       const at = await slider(page).getAttribute("aria-valuenow");
       return at === (await slider(page).getAttribute("aria-valuemax"));
     }).toBe(true);
-  }
-});
+  },
+);
 
 /** Pages by who has them, in the words of reference pkvm-el2 section 1.5: the pairs of states at host and EL2. */
 const OWNERS: Readonly<Record<string, string>> = {
