@@ -95,11 +95,11 @@ function stateOf(machine: Machine): string {
 function contentsOf(machine: Machine): string[] {
   const regions = "regions" in machine.config ? machine.config.regions : [];
   const pageSize = BigInt(machine.pageSize);
-  const { framePointer } = machine.core.exports;
+  const { exports } = machine.core;
   return regions.flatMap(({ base, size }) => {
     const hashes: string[] = [];
     for (let pa = base; pa < base + size; pa += pageSize) {
-      if (framePointer(pa) === 0) continue;
+      if (exports.framePointer(pa) === 0) continue;
       const page = machine.readPage(pa);
       if (page.some((byte) => byte !== 0)) hashes.push(`${pa.toString(16)}:${hash("md5", page)}`);
     }
