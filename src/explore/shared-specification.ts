@@ -84,7 +84,7 @@ class ShareRun {
     const start = performance.now();
     const first = new Map<Finding["kind"], Finding>();
     let depths = 0;
-    while (!hasEnded(ends, abi.EXPAND_LIMIT) && this.#share.beginDepth(ends)) {
+    while (!hasEnded(ends, abi.EXPAND_LIMIT) && this.#share.beginDepth()) {
       depths++;
       ends = await this.#expandDepth();
       for (const finding of ends.flatMap(({ findings }) => findings)) {

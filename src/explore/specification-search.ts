@@ -50,8 +50,6 @@ export interface Finding {
 /** How a worker's round ended: EXPAND_FINISHED, EXPAND_GROW or EXPAND_LIMIT, and what it has seen up to then. */
 export interface RoundEnd {
   readonly ended: number;
-  /** Below this index are all states that the worker knew of. */
-  readonly foundEnd: number;
   readonly findings: readonly Finding[];
 }
 
@@ -99,9 +97,9 @@ export class Share {
     return { states: count.value, transitions: transitions.value, bytes: visitedBytes(), panics: panics.value };
   }
 
-  /** What was found is expanded next, if it is anything. `ends` are those of all workers. */
-  beginDepth(ends: readonly RoundEnd[]): boolean {
-    return this.#specification.exports.beginDepth(Math.max(...ends.map(({ foundEnd }) => foundEnd))) !== 0;
+  /** What all workers found is expanded next, if it is anything. */
+  beginDepth(): boolean {
+    return this.#specification.exports.beginDepth() !== 0;
   }
 
   /** Expands some states of a depth. Returns EXPAND_PAUSED if there is more to do. */
@@ -116,7 +114,7 @@ export class Share {
 
   /** What the others are told when a round ended like that. */
   roundEnd(ended: number): RoundEnd {
-    return { ended, foundEnd: this.#specification.exports.foundEnd() >>> 0, findings: this.#findings };
+    return { ended, findings: this.#findings };
   }
 
   /** The first of each kind so far. */
@@ -192,7 +190,7 @@ export async function searchSpecification(options: SearchOptions, workers = 1): 
   const findings = new Map<Finding["kind"], FindingWithCalls>();
   let depths = 0;
   let ends = shares.map((share) => share.roundEnd(abi.EXPAND_FINISHED));
-  while (!hasEnded(ends, abi.EXPAND_LIMIT) && beginDepth(shares, ends)) {
+  while (!hasEnded(ends, abi.EXPAND_LIMIT) && beginDepth(shares)) {
     depths++;
     ends = expandDepth(shares);
     for (const finding of ends.flatMap((end) => end.findings)) {
@@ -204,8 +202,8 @@ export async function searchSpecification(options: SearchOptions, workers = 1): 
   return { ...counts, depth: depths - 1, exhausted, findings: [...findings.values()] };
 }
 
-function beginDepth(shares: readonly Share[], ends: readonly RoundEnd[]): boolean {
-  return shares.map((share) => share.beginDepth(ends)).some((began) => began);
+function beginDepth(shares: readonly Share[]): boolean {
+  return shares.map((share) => share.beginDepth()).some((began) => began);
 }
 
 /** As many rounds as it takes. */

@@ -67,8 +67,7 @@ export interface SpecificationExports {
 
   readonly createSearch: (me: number, all: number, maximum: number, expected: number, flags: number) => number;
   readonly addInitial: (pages: bigint, slots: bigint) => void;
-  readonly foundEnd: () => number;
-  readonly beginDepth: (end: number) => number;
+  readonly beginDepth: () => number;
   readonly expand: (most: number) => number;
   readonly growTable: () => number;
   readonly nextCall: (pages: bigint, slots: bigint) => number;

@@ -10,7 +10,6 @@ export {
   count,
   createSearch,
   expand,
-  foundEnd,
   growTable,
   nextCall,
   panicHere,

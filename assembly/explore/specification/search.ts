@@ -34,8 +34,10 @@ import {
 import {
   add,
   BLOCK,
+  CACHE_LINE,
   createVisited,
   endBlock,
+  firstOfBlock,
   grow,
   hashOf,
   hasEntries,
@@ -43,8 +45,8 @@ import {
   NO_STATE,
   pagesOf,
   parentOf,
+  reserveLines,
   slotsOf,
-  takenRoom,
   touchHomes,
 } from "./visited";
 
@@ -53,8 +55,8 @@ const GROUP: u32 = 128;
 const MAX_GROUP: u32 = GROUP + MAX_SUCCESSORS;
 /** Linear memory that is a worker's own: more than it needs. */
 const OWN_BYTES: u32 = 1 << 15;
-/** States of a depth that a worker takes at once. Those found together lead to the same states: it takes many. */
-const TAKE: u32 = 16 * BLOCK;
+/** Blocks of a depth that a worker takes at once: few, so that all end a depth together. */
+const TAKE: u32 = 4;
 
 let worker: u32 = 0;
 let workers: u32 = 1;
@@ -66,16 +68,26 @@ let limit: u32 = 0;
 let group: usize = 0;
 let groupEnd: usize = 0;
 
-/** Shared: u32 states kept | u32, u32 states taken to be expanded, of even depths and of odd ones. */
+/** Shared: a cache line that begins with u32 states kept, and then one for each worker with what follows. */
 let shared: usize = 0;
-const TAKEN: usize = 4;
+/** u32 blocks that the worker has filled, at the end of even depths and of odd ones. */
+const FILLED: usize = 0;
+/** u32 blocks of the worker's that were taken to be expanded, of even depths and of odd ones. */
+const TAKEN: usize = 8;
+/** Those of `count` that are in the shared count. */
+let counted: u32 = 0;
 
 let depth: u32 = 0;
-/** The states of this depth, and those of them that this worker has taken and not expanded yet. */
-let depthBegin: u32 = 0;
-let depthEnd: u32 = 0;
+/** u32 per worker, this worker's own: where its blocks of this depth end. */
+let ends: usize = 0;
+/** The worker whose blocks are taken: first this one, then those who come after it. */
+let from: u32 = 0;
+let passed: u32 = 0;
+/** Blocks that were taken and not begun yet, and the states of one that are not expanded yet. */
+let block: u32 = 0;
+let blocksEnd: u32 = 0;
 let expanded: u32 = 0;
-let takeEnd: u32 = 0;
+let expandedEnd: u32 = 0;
 
 /** States that this worker found first. */
 export let count: u32 = 0;
@@ -102,10 +114,11 @@ export function createSearch(me: u32, all: u32, maximum: u32, expected: u32, fla
   setHeapTop(own + me * OWN_BYTES);
   group = reserve(MAX_GROUP * SUCCESSOR_SIZE);
   groupEnd = group;
-  if (group == 0 || !prepareSymmetry((flags & SYMMETRIC_GUESTS) != 0)) return false;
+  ends = reserve((MAX_WORKERS as u32) * 4);
+  if (group == 0 || ends == 0 || !prepareSymmetry((flags & SYMMETRIC_GUESTS) != 0)) return false;
   setHeapTop(own + all * OWN_BYTES);
-  shared = reserve(TAKEN + 8);
-  return shared != 0 && createVisited(maximum, expected, all);
+  shared = reserveLines(1 + all);
+  return shared != 0 && createVisited(maximum, expected, me, all);
 }
 
 /** The state to begin with: its own parent. One worker adds it, before any begins a depth. */
@@ -113,40 +126,50 @@ export function addInitial(pageWord: u64, slotWord: u64): void {
   setState(pageWord, slotWord);
   if (renames) canonicalise();
   addAndCheck(pages, slots, hashOf(pages, slots), 0);
-  atomic.add<u32>(shared, 1);
-  endBlock();
+  countKept();
+  atomic.store<u32>(lineOf(worker) + FILLED, endBlock());
 }
 
-/** The room that was taken for states, as this worker sees it: the most that any sees when all have ended a depth ends the next. */
-export function foundEnd(): u32 {
-  return takenRoom();
-}
-
-/** What was found is expanded from now on: all that has an index below `end`. False if that is nothing. */
-export function beginDepth(end: u32): bool {
+/**
+ * What was found is expanded from now on. False if that is nothing. Counts have two places each: a worker that has begun the next
+ * depth does not write where one that is about to begin it reads.
+ */
+export function beginDepth(): bool {
+  let found = false;
+  for (let peer: u32 = 0; peer < workers; peer++) {
+    const end = atomic.load<u32>(lineOf(peer) + FILLED + ofDepth(depth));
+    if (end != endOf(peer)) found = true;
+    store<u32>(ends + peer * 4, end);
+  }
   depth++;
-  depthBegin = depthEnd;
-  depthEnd = end;
-  expanded = 0;
-  takeEnd = 0;
-  // The other counter is the one of the depth before: nobody looks at it any more, or yet.
-  atomic.store<u32>(takenAt(depth + 1), 0);
-  return depthBegin != depthEnd;
+  atomic.store<u32>(lineOf(worker) + TAKEN + ofDepth(depth + 1), endOf(worker));
+  from = worker;
+  passed = 0;
+  return found;
 }
 
-function takenAt(ofDepth: u32): usize {
-  return shared + TAKEN + ((ofDepth & 1) << 2);
+function lineOf(peer: u32): usize {
+  return shared + (1 + peer) * CACHE_LINE;
+}
+
+function ofDepth(number: u32): usize {
+  return (number & 1) << 2;
+}
+
+function endOf(peer: u32): u32 {
+  return load<u32>(ends + peer * 4);
 }
 
 /** Expands states of this depth, `most` or a few more. */
 export function expand(most: u32): i32 {
   for (let done: u32 = 0; done < most;) {
-    if (expanded == takeEnd && !take()) {
+    if (expanded == expandedEnd && !take()) {
       const ended = drainGroup();
-      if (ended == EXPAND_FINISHED) endBlock();
-      return ended;
+      if (ended != EXPAND_FINISHED) return ended;
+      atomic.store<u32>(lineOf(worker) + FILLED + ofDepth(depth), endBlock());
+      return countKept() ? EXPAND_FINISHED : EXPAND_LIMIT;
     }
-    while (expanded < takeEnd && groupEnd < group + GROUP * SUCCESSOR_SIZE) {
+    while (expanded < expandedEnd && groupEnd < group + GROUP * SUCCESSOR_SIZE) {
       expandState(expanded++);
       done++;
     }
@@ -158,12 +181,22 @@ export function expand(most: u32): i32 {
   return EXPAND_PAUSED;
 }
 
-/** Takes states of this depth that nobody has taken. False if there are none left. */
+/**
+ * Takes a block of this depth that nobody has taken. False if there are none left. A worker begins with those it has filled: states
+ * that are found together lead to the same states, and what it found itself is in its cache.
+ */
 function take(): bool {
-  const first = depthBegin + atomic.add<u32>(takenAt(depth), TAKE);
-  if (first >= depthEnd) return false;
-  expanded = first;
-  takeEnd = min(first + TAKE, depthEnd);
+  while (block == blocksEnd) {
+    if (passed == workers) return false;
+    const end = endOf(from);
+    block = min(atomic.add<u32>(lineOf(from) + TAKEN + ofDepth(depth), TAKE), end);
+    blocksEnd = min(block + TAKE, end);
+    if (block != end) break;
+    passed++;
+    from = from + 1 == workers ? 0 : from + 1;
+  }
+  expanded = firstOfBlock(from, block++);
+  expandedEnd = expanded + BLOCK;
   return true;
 }
 
@@ -197,14 +230,19 @@ function drainGroup(): i32 {
   const most = workers * (MAX_GROUP + BLOCK);
   if (!hasRoom(most)) return EXPAND_LIMIT;
   if (!hasEntries(most)) return EXPAND_GROW;
-  const before = count;
   touchHomes(group + SUCCESSOR_HASH, groupEnd + SUCCESSOR_HASH, SUCCESSOR_SIZE);
   for (let at = group; at < groupEnd; at += SUCCESSOR_SIZE) {
     addAndCheck(load<u64>(at), load<u64>(at, 8), load<u64>(at, SUCCESSOR_HASH), load<u32>(at, SUCCESSOR_PARENT));
   }
   groupEnd = group;
-  const kept = atomic.add<u32>(shared, count - before) + count - before;
-  return kept <= limit ? EXPAND_FINISHED : EXPAND_LIMIT;
+  return count - counted < BLOCK || countKept() ? EXPAND_FINISHED : EXPAND_LIMIT;
+}
+
+/** Adds what this worker has kept to the shared count: many at once, since each time the line comes from another core. */
+function countKept(): bool {
+  const more = count - counted;
+  counted = count;
+  return atomic.add<u32>(shared, more) + more <= limit;
 }
 
 function addAndCheck(pageWord: u64, slotWord: u64, hash: u64, parent: u32): void {

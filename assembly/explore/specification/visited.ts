@@ -8,7 +8,7 @@
 // finds the other's entry and compares. The table is at the end of the heap and grows in place by half, while all workers
 // wait. It is rebuilt from the states, so there are never two.
 
-import { heapLeft, reserve } from "../../memory/heap";
+import { heapLeft, heapTop, reserve, setHeapTop } from "../../memory/heap";
 
 const STATE_SIZE: u32 = 16;
 /** One of three entries is in use at most: a longer table costs less than looks at an entry's neighbours. */
@@ -17,6 +17,8 @@ const ENTRIES_PER_STATE: u32 = 3;
 export const BLOCK: u32 = 64;
 /** The parent of what no state was written to: the rest of a block, when a depth has ended. */
 export const NO_STATE: u32 = 0xffff_ffff;
+/** What workers write is not beside what others use: a core has a whole line, or none of it. */
+export const CACHE_LINE: u32 = 64;
 /** Blocks that end early: one for each worker and depth. */
 const ENDED_BLOCKS: u32 = 64;
 
@@ -30,6 +32,13 @@ let room: u32 = 0;
 let tagMask: u32 = 0;
 /** Shared: u32 states for which room was taken. */
 let taken: usize = 0;
+/** Blocks that a worker has room to note. */
+let mostBlocks: u32 = 0;
+/** Shared, per worker: u32 first state, of each block that it took. */
+let blocks: usize = 0;
+/** This worker's part of them, and how many that are. */
+let ownBlocks: usize = 0;
+let blockCount: u32 = 0;
 /** What is left of this worker's block: [nextIndex, blockEnd). */
 let nextIndex: u32 = 0;
 let blockEnd: u32 = 0;
@@ -40,15 +49,25 @@ export let touched: u64 = 0;
  * Room for `maximum` states and a bit more, which costs nothing until they come. The table is made for `expected` states: entering
  * them again as it grows is dear. False if there is no memory.
  */
-export function createVisited(maximum: u32, expected: u32, workers: u32): bool {
+export function createVisited(maximum: u32, expected: u32, worker: u32, workers: u32): bool {
   room = maximum + workers * ENDED_BLOCKS * BLOCK;
   if ((room as u64) * (STATE_SIZE + 4) > (heapLeft() as u64)) return false;
-  taken = reserve(4);
+  taken = reserveLines(1);
+  mostBlocks = room / BLOCK + 1;
+  blocks = reserve(workers * mostBlocks * 4);
+  ownBlocks = blocks + worker * mostBlocks * 4;
   states = reserve(room * STATE_SIZE);
   parents = reserve(room * 4);
   setCapacity((min(expected, maximum) + workers * ENDED_BLOCKS * BLOCK) * ENTRIES_PER_STATE);
   table = reserve((capacity as usize) * 4);
-  return taken != 0 && states != 0 && parents != 0 && table != 0;
+  return taken != 0 && blocks != 0 && states != 0 && parents != 0 && table != 0;
+}
+
+/** `count` cache lines, and nothing else in them. 0 if there is no memory. */
+export function reserveLines(count: u32): usize {
+  const aligned = (heapTop() + CACHE_LINE - 1) & ~((CACHE_LINE - 1) as usize);
+  setHeapTop(aligned);
+  return reserve(count * CACHE_LINE);
 }
 
 /** An index + 1 has as many bits as the states need that can be entered; the rest is the tag. */
@@ -167,6 +186,7 @@ function enter(entry: usize, tag: u32, pages: u64, slots: u64, parent: u32): u32
   if (nextIndex == blockEnd) {
     nextIndex = atomic.add<u32>(taken, BLOCK);
     blockEnd = nextIndex + BLOCK;
+    store<u32>(ownBlocks + blockCount++ * 4, nextIndex);
   }
   const state = states + nextIndex * STATE_SIZE;
   store<u64>(state, pages);
@@ -175,7 +195,13 @@ function enter(entry: usize, tag: u32, pages: u64, slots: u64, parent: u32): u32
   return atomic.cmpxchg<u32>(entry, 0, tag | (nextIndex + 1));
 }
 
-/** What is left of the block stays empty: the next state is of another depth. */
-export function endBlock(): void {
+/** What is left of the block stays empty: the next state is of another depth. Returns how many blocks this worker took so far. */
+export function endBlock(): u32 {
   while (nextIndex < blockEnd) store<u32>(parents + (nextIndex++ as usize) * 4, NO_STATE);
+  return blockCount;
+}
+
+/** The first state of a block, by the worker who took it and its place among that worker's blocks. */
+export function firstOfBlock(worker: u32, block: u32): u32 {
+  return load<u32>(blocks + (worker * mostBlocks + block) * 4);
 }
