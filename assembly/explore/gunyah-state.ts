@@ -16,12 +16,10 @@
 
 import { EXTENT_BASIC, MEMDB_NOTYPE, VMID_END } from "../abi/gunyah";
 import { MESSAGE_BYTES, RM_VM_NONE } from "../abi/gunyah-rm";
-import { GUNYAH_SLOT_ATTRIBUTES_KEPT } from "../abi/mutations";
 import { isTable } from "../arch/descriptor";
 import { granuleSize, iaSize, indexMask, levelShift, startLevel } from "../arch/geometry";
 import { frameOf, readU64 } from "../memory/dram";
 import { reserve } from "../memory/heap";
-import { isMutated } from "../memory/mutation";
 import { refcount } from "../memory/vmemmap";
 import { childPage, rootFrame, Stage2 } from "../pagetable/stage2-table";
 import { AddressSpace, findSpace, Range } from "../systems/gunyah/address-space";
@@ -239,8 +237,8 @@ function tellExtent(me: Extent): void {
 function tellSlot(me: Extent, slot: u32): void {
   const space = slotSpace(me, slot);
   addExtra(nameOf(space));
-  // With this bug the next mapping reads what the last one left.
-  if (isMutated(GUNYAH_SLOT_ATTRIBUTES_KEPT) && me.kind == EXTENT_BASIC) addExtra(load<u64>(recordsOf(me, slot)));
+  // The record of a BASIC extent is cleared with its slot. What is left there after all, the next one may read.
+  if (me.kind == EXTENT_BASIC) addExtra(load<u64>(recordsOf(me, slot)));
   if (space == null) return;
   for (let pa = me.base; pa < endOf(me); pa = recordEnd) {
     readRecord(me, slot, pa, endOf(me));

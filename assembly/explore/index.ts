@@ -27,6 +27,7 @@ export { mmLevel, mmMode, mmOutput } from "./mm-translations";
 export { noteLoad } from "./reads";
 export { runSearch, runShare, startSearch, startShare, takeRound } from "./search";
 export { countWord } from "./gunyah-state";
+export { capObject, highestCap, objectNumbersEnd, objectWord, parcelAttribute, parcelTag } from "./gunyah-objects";
 export { reachOf } from "./gunyah-reach";
 export { keepDead } from "./left-out";
 export {

@@ -10,7 +10,8 @@ import type { Machine } from "../machine/machine.js";
 import { givenAway, isSecret, writerOf } from "./contents.js";
 import { Books, BOOK_INVARIANTS, pagesOf } from "./gunyah-books.js";
 import type { GunyahAbout, GunyahStep } from "./gunyah-steps.js";
-import { RULES } from "./rules.js";
+import { Refinement } from "./gunyah-refinement.js";
+import { RULES, type RuleName } from "./rules.js";
 import type { Asked, Broken, Marks, StepAnswer, Watch } from "./system-domain.js";
 import type { ExploreCore } from "./variant.js";
 
@@ -25,7 +26,7 @@ export const GUNYAH_RULES: Readonly<Record<string, string>> = {
   refusal: RULES.refusal,
   secrecy: "what a VM wrote to memory of its own, or that is lent to it alone, nobody else can read",
   integrity: "what a VM wrote to memory of its own, or that is lent to it alone, nobody else changes",
-  answer: "a message or call that contradicts itself is refused as such, and one that does not is not",
+  refinement: "every call is answered, and does, as the specification of hypervisor and resource manager says",
   lookup: "a look-up answers what is mapped, as far as memory and access continue",
   leak: "once no VM and no parcel is left that was not there before, heaps are charged with what they were",
   translation: RULES.translation,
@@ -56,6 +57,8 @@ export class GunyahWatch implements Watch<GunyahStep> {
   readonly #subject: GunyahSubject;
   readonly #isAsked: Asked;
   readonly #books: Books;
+  /** Null if nobody asks for it. */
+  readonly #refinement: Refinement | null;
   #before: Before = { words: [], parcels: [] };
   /** What there is in the first state, and what the heaps are charged with then. */
   #first: { readonly world: string; readonly used: string } | null = null;
@@ -67,10 +70,12 @@ export class GunyahWatch implements Watch<GunyahStep> {
     this.#isAsked = isAsked;
     const { exports } = machine.core as ExploreCore;
     this.#books = new Books(machine, (vmid, pa, index) => exports.reachOf(vmid, pa, index), subject.vmids);
+    this.#refinement = isAsked("refinement") ? new Refinement(machine, subject.vmids) : null;
   }
 
   enter(): void {
     this.#before = { words: this.#words(), parcels: parcels(this.#machine) };
+    this.#refinement?.enter();
   }
 
   isPossible(): boolean {
@@ -108,9 +113,9 @@ export class GunyahWatch implements Watch<GunyahStep> {
   }
 
   stepBreaks(step: GunyahStep, { ret }: StepAnswer): Broken | null {
-    const { about, answer: wanted = -ret, never = [] } = step;
+    const { about } = step;
     // A step's answer is below 0 if it is refused, and Gunyah's errors are above.
-    if ((-ret !== wanted || never.includes(-ret)) && this.#isAsked("answer")) return broken("answer", 0n);
+    if (this.#refinement?.holds(step, -ret) === false) return broken("refinement", 0n);
     if (ret === 0 && this.#isAsked("lookup") && !this.#isFoundRight(step)) return broken("lookup", 0n);
     return this.#contentsBreak(about) ?? (ret < 0 ? null : this.#promiseBreaks(about));
   }
@@ -225,9 +230,8 @@ const isNext = (leaf: bigint | undefined, first: bigint, pages: number): boolean
   leaf === first + BigInt(pages) * PAGE;
 
 /** Rules that have the name of a kind of findings are of that kind. */
-function broken(rule: "integrity" | "secrecy" | "leak" | "answer" | "lookup" | "promise", subject: bigint): Broken {
-  const isKind = rule === "integrity" || rule === "secrecy" || rule === "leak";
-  return { kind: isKind ? rule : "watched", rule, subject };
+function broken(rule: Exclude<RuleName, "invariant"> | "lookup" | "promise", subject: bigint): Broken {
+  return { kind: rule === "lookup" || rule === "promise" ? "watched" : rule, rule, subject };
 }
 
 const aboutParcel = (rule: "promise", { handle }: Parcel): Broken => broken(rule, BigInt(handle));

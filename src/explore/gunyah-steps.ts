@@ -37,10 +37,6 @@ export type GunyahAbout =
 
 export interface GunyahStep extends SystemStep {
   readonly about: GunyahAbout;
-  /** The only answer that the reference allows: a message that contradicts itself, a call whose arguments are none. */
-  readonly answer?: number;
-  /** Answers that the reference never gives to this call. */
-  readonly never?: readonly number[];
   /** A look-up: where, in whose address space. */
   readonly looksUp?: { readonly vmid: number; readonly ipa: bigint; readonly size: bigint };
 }

@@ -82,6 +82,12 @@ export interface ExploreExports extends CoreExports {
   keepDead(keep: number): void;
   countWord(pa: bigint): number;
   reachOf(vmid: number, pa: bigint, index: number): bigint;
+  objectNumbersEnd(): number;
+  highestCap(vmid: number): number;
+  capObject(vmid: number, cap: number): number;
+  objectWord(object: number, word: number): bigint;
+  parcelAttribute(handle: number, index: number): bigint;
+  parcelTag(handle: number): bigint;
   lockLeft(): bigint;
   lockPairCount(): number;
   lockHeld(pair: number): bigint;

@@ -48,7 +48,8 @@ test.each([
   ["gunyah-update-access-carved-out", ["addrspace_map", "object_activate", "addrspace_update_access"]],
   ["gunyah-access-reduced",           ["addrspace_map"]],                                         // "map RW from an R extent"
   ["gunyah-space-left-in-extents",    ["addrspace_map", "cspace_delete_cap_from"]],               // "map, destroy AS"
-  ["gunyah-derive-ignores-type",      ["memextent_configure_derive", "object_activate"]],         // "derive SPARSE gives BASIC"
+  ["gunyah-derive-ignores-type",      ["memextent_configure_derive"]],                            // "derive SPARSE gives BASIC"
+  ["gunyah-size-check-and",           ["memextent_configure"]],                                   // "size 0 accepted"
 ] as const)("%s: the shortest way is %j", async (name, ops) => {
   const bug = OF_GUNYAH.filter(hasSearch).find((each) => each.name === name) ?? expect.fail("no search finds it");
   const { finding } = await hunt(bug);

@@ -324,7 +324,13 @@ export function freeIfEmpty(me: Extent, slot: u32): void {
 
 function freeSlotOf(me: Extent, slot: u32): void {
   store<u32>(spaceAt(me, slot), 0);
+  if (isDefined(EXPLORING)) clearRecord(me, slot);
   me.slotsInUse--;
+}
+
+// The record of a BASIC extent. Nothing reads it until the slot is used again: a machine that replays leaves it where it is.
+function clearRecord(me: Extent, slot: u32): void {
+  if (me.kind == EXTENT_BASIC && !isMutated(GUNYAH_SLOT_ATTRIBUTES_KEPT)) store<u64>(recordsOf(me, slot), 0);
 }
 
 /** Forgets all that a slot says. */

@@ -72,8 +72,8 @@ export const GUNYAH_BUGS: readonly Bug[] = [
   {
     ...{ name: "gunyah-size-check-and", ...HYPERVISOR, classes: ["S"], source: "hyp d2e92c5, 2023-06" },
     mistake: "a size is refused if it is 0 and wraps, not if either",
-    breaks: "a call that contradicts itself is refused as such",
-    ...search(mutations.GUNYAH_SIZE_CHECK_AND, "watched", small.gunyahArgumentsDomain),
+    breaks: "every call is answered as the specification says",
+    ...search(mutations.GUNYAH_SIZE_CHECK_AND, "refinement", small.gunyahArgumentsDomain),
   },
   {
     ...{ name: "gunyah-update-access-carved-out", ...HYPERVISOR, classes: ["S"], source: "hyp d2e92c5, 2023-06" },
@@ -84,8 +84,8 @@ export const GUNYAH_BUGS: readonly Bug[] = [
   {
     ...{ name: "gunyah-access-reduced", ...HYPERVISOR, classes: ["S"], source: "hyp d2e92c5, 2023-06" },
     mistake: "more access than the extent allows is reduced, and nobody told",
-    breaks: "a call that contradicts itself is refused as such",
-    ...search(mutations.GUNYAH_ACCESS_REDUCED, "watched", small.gunyahArgumentsDomain),
+    breaks: "every call is answered as the specification says",
+    ...search(mutations.GUNYAH_ACCESS_REDUCED, "refinement", small.gunyahArgumentsDomain),
   },
   {
     ...{ name: "gunyah-derive-remap-panic", ...HYPERVISOR, classes: ["S"], source: "hyp d2e92c5, 2023-06" },
@@ -108,26 +108,26 @@ export const GUNYAH_BUGS: readonly Bug[] = [
   {
     ...{ name: "gunyah-derive-ignores-type", ...HYPERVISOR, classes: ["S"], source: "hyp 36ca3a2, 2024-01" },
     mistake: "an extent derived as SPARSE is BASIC",
-    breaks: "a call that does not contradict itself is not refused as if it did",
-    ...search(mutations.GUNYAH_DERIVE_IGNORES_TYPE, "watched", small.gunyahSparseDomain),
+    breaks: "every call does what the specification says",
+    ...search(mutations.GUNYAH_DERIVE_IGNORES_TYPE, "refinement", small.gunyahSparseDomain),
   },
   {
     ...{ name: "gunyah-list-length-trusted", ...MANAGER, classes: ["S"], source: "rm 3145bda, 2021-11" },
     mistake: "a list of a message is as long as it says, also beyond the message's end",
-    breaks: "a message that contradicts itself is refused as such",
-    ...search(mutations.GUNYAH_LIST_LENGTH_TRUSTED, "watched", small.gunyahListsDomain),
+    breaks: "every message is answered as the specification says",
+    ...search(mutations.GUNYAH_LIST_LENGTH_TRUSTED, "refinement", small.gunyahListsDomain),
   },
   {
     ...{ name: "gunyah-attribute-count", ...MANAGER, classes: ["S"], source: "rm 3145bda, 2021-11" },
     mistake: "how many attributes an acceptor demands is not compared with how many the parcel has",
-    breaks: "a message that contradicts itself is refused as such",
-    ...search(mutations.GUNYAH_ATTRIBUTE_COUNT, "watched", small.gunyahListsDomain),
+    breaks: "every message is answered as the specification says",
+    ...search(mutations.GUNYAH_ATTRIBUTE_COUNT, "refinement", small.gunyahListsDomain),
   },
   {
     ...{ name: "gunyah-notify-list-trusted", ...MANAGER, classes: ["S"], source: "rm 3145bda, 2021-11" },
     mistake: "the list of VMs to notify is as long as it says, also beyond the message's end",
-    breaks: "a message that contradicts itself is refused as such",
-    ...search(mutations.GUNYAH_NOTIFY_LIST_TRUSTED, "watched", small.gunyahListsDomain),
+    breaks: "every message is answered as the specification says",
+    ...search(mutations.GUNYAH_NOTIFY_LIST_TRUSTED, "refinement", small.gunyahListsDomain),
   },
   {
     ...{ name: "gunyah-invalid-handle-used", ...MANAGER, classes: ["S"], source: "rm 50f999b, 2023-09" },
@@ -138,8 +138,8 @@ export const GUNYAH_BUGS: readonly Bug[] = [
   {
     ...{ name: "gunyah-forced-alignment", ...MANAGER, classes: ["S"], source: "rm 50f999b, 2023-09" },
     mistake: "2 MiB and more must be aligned to 2 MiB, also where the acceptor has chosen the address",
-    breaks: "a message that does not contradict itself is not refused as if it did",
-    ...search(mutations.GUNYAH_FORCED_ALIGNMENT, "watched", small.gunyahLargeDomain),
+    breaks: "every message is answered as the specification says",
+    ...search(mutations.GUNYAH_FORCED_ALIGNMENT, "refinement", small.gunyahLargeDomain),
   },
   {
     ...{ name: "gunyah-reset-notifies-early", ...MANAGER, classes: ["S"], source: "rm 50f999b, 2023-09" },
