@@ -41,3 +41,6 @@ interface Entry {
 
 /** A bug that a search finds, or one that none can, and why. */
 export type Bug = Entry & ({ readonly search: BugSearch } | { readonly whyNot: string });
+
+/** Why no search finds the bugs of class D. */
+export const NO_DEVICES = "The search has no devices: accesses are the host's and guests'.";

@@ -162,8 +162,8 @@ export const GUNYAH_BUGS: readonly Bug[] = [
   {
     ...{ name: "gunyah-append-total-size", ...MANAGER, classes: ["S"], source: "rm bf31a9a, present" },
     mistake: "an append that fails has made the parcel larger by what it took first",
-    breaks: "a call that is refused changes nothing (I23)",
-    ...search(mutations.GUNYAH_APPEND_TOTAL_SIZE, "refusal", small.gunyahAppendDomain),
+    breaks: "a parcel's size is that of its regions (I14)",
+    ...search(mutations.GUNYAH_APPEND_TOTAL_SIZE, "invariant", small.gunyahAppendDomain),
   },
   {
     ...{ name: "gunyah-append-record-left", ...MANAGER, classes: ["S"], source: "rm bf31a9a, present" },

@@ -4,9 +4,7 @@ import * as mutations from "../../../assembly/abi/mutations.js";
 import { HOST_PRESETS, hostDomain } from "../host-domain.js";
 import { PKVM_PRESETS, pkvmDomain } from "../pkvm-domain.js";
 import { tableDomain } from "../table-domain.js";
-import type { Bug } from "./bug.js";
-
-const NO_DEVICES = "The search has no devices: accesses are the host's and guests'.";
+import { NO_DEVICES, type Bug } from "./bug.js";
 
 const HOST_BUGS: readonly Bug[] = [
   {

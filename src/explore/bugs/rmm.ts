@@ -4,9 +4,7 @@ import * as mutations from "../../../assembly/abi/mutations.js";
 import { ccaFoldDomain, type FullOf } from "../cca-fold-domain.js";
 import { CCA_PRESETS, ccaDomain, type CcaSizes } from "../cca-domain.js";
 import type { FindingKind } from "../rules.js";
-import type { Bug, BugSearch } from "./bug.js";
-
-const NO_DEVICES = "The search has no devices: accesses are the host's and guests'.";
+import { NO_DEVICES, type Bug, type BugSearch } from "./bug.js";
 
 const rmm = (
   name: string,
@@ -43,10 +41,10 @@ const MAPPED: CcaSizes = { ...ACTIVE, moves: ["delegate", "tables", "unprotected
 
 // prettier-ignore
 export const RMM_BUGS: readonly Bug[] = [
-  rmm("rmm-vmid-freed-early", ["S", "T"], "f7c34940, 2023-07", "a realm's VMID is free again before it is known that the realm can go", "a refused command changes something; two live realms may then have one VMID",
-    found(mutations.RMM_VMID_FREED_EARLY, "refusal", { ...CCA_PRESETS.tiny, moves: ["delegate", "realm", "tables"] })),
-  rmm("rmm-vmid-leak", ["S"], "6b319d4c, 2025-09", "a realm that cannot be created keeps its further VMIDs", "VMIDs run out",
-    found(mutations.RMM_VMID_LEAK, "refusal", { ...CCA_PRESETS.tiny, planes: 1 })),
+  rmm("rmm-vmid-freed-early", ["S", "T"], "f7c34940, 2023-07", "a realm's VMID is free again before it is known that the realm can go", "a realm that lives on has a VMID that another one may be given (R16)",
+    found(mutations.RMM_VMID_FREED_EARLY, "invariant", { ...CCA_PRESETS.tiny, moves: ["delegate", "realm", "tables"] })),
+  rmm("rmm-vmid-leak", ["S"], "6b319d4c, 2025-09", "a realm that cannot be created keeps its further VMIDs", "VMIDs that no realm has stay taken (R16), until none is left",
+    found(mutations.RMM_VMID_LEAK, "invariant", { ...CCA_PRESETS.tiny, planes: 1 })),
   rmm("rmm-destroy-flush-one", ["T"], "22ba106d, 2023-11", "a destroyed table of the unprotected half flushes one entry of its range", "translations outlive their table",
     found(mutations.RMM_DESTROY_FLUSH_ONE, "translation", MAPPED)),
   rmm("rmm-multi-vmid-flush", ["T"], "2052addb, 2026-07", "the loop over VMIDs uses address and size up for the first one", "other planes keep their translations",
@@ -75,6 +73,6 @@ export const RMM_BUGS: readonly Bug[] = [
   rmm("rmm-range-top", ["S"], "62ece7d0, ed858081, 62c986d8", "the end of a range is not aligned, not bounded, or reported beyond what was asked", "the end of a range",
     found(mutations.RMM_RANGE_TOP, "invariant", NEW)),
   rmm("rmm-flush-not-broadcast", ["T"], "71698f19, 2025-12", "a guest's invalidation stays on its CPU", "a stale translation after the vCPU moves",
-    "A realm's own invalidations are of its stage 1, and the TLB model holds stage 2 of one CPU."),
+    "A guest invalidates what its own stage 1 says; realms here have no stage 1, and the TLB model keeps stage 2 alone."),
   rmm("rmm-zero-no-barrier", ["X"], "d9aa2e79, 2024-03", "no barrier follows the instruction that zeroes", "zeroes are seen too late", "Memory has no order of visibility here."),
 ];
