@@ -148,9 +148,9 @@ test("an SPMC that answers falsely has its part in what it causes", async () => 
 // What is printed is what is looked after: `translation` only by name where it is dear, all that is cheap and what the bug breaks.
 // prettier-ignore
 test.each([
-  [["--system", "gunyah", "--preset", "tiny"], "panic, refusal, I1 to I5, I8 to I19, I21, I22, promise, secrecy, integrity, answer, lookup, leak"],
+  [["--system", "gunyah", "--preset", "tiny"], "panic, refusal, I1 to I5, I8 to I19, I21, I22, promise, secrecy, integrity, refinement, lookup, leak"],
   [["--system", "gunyah", "--preset", "tiny", "--rules", "I22,translation,I3,I5,I4"], "I3 to I5, I22, translation"],
-  [["--bug", "gunyah-table-freed-before-flush"], "panic, refusal, I1 to I5, I8 to I19, I21, I22, promise, secrecy, integrity, answer, lookup, translation"],
+  [["--bug", "gunyah-table-freed-before-flush"], "panic, refusal, I1 to I5, I8 to I19, I21, I22, promise, secrecy, integrity, lookup, translation"],
   [["--system", "ffa", "--preset", "tables-own", "--rules", "told,merged"], "told, merged"],
 ])("%j looks after %s", async (options, rules) => {
   const { stdout } = await freehold("explore", ...options);
