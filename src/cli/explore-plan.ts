@@ -44,13 +44,14 @@ export function planOf(options: PlanOptions): Plan | string {
   const changed = changedSizes(options);
   if (bug !== undefined && preset === undefined && Object.keys(changed).length === 0) {
     const domain: AnyDomain = bug.search.domain();
-    const itsSystem = isSystemDomain(domain) ? domain.system : "pkvm";
+    const itsSystem = systemOf(bug);
     if (system !== "pkvm" && system !== itsSystem)
       return `--system: the machine of ${bug.name} is of system ${itsSystem}`;
     return { system: itsSystem, machine: `the machine of ${bug.name}`, domain, name: { bug: bug.name } };
   }
   const presets = PRESETS[system];
   if (presets === undefined) return unknown("system", system, Object.keys(PRESETS));
+  if (bug !== undefined && systemOf(bug) !== system) return foreignBug(bug, system);
   const name = preset ?? defaultPreset(Object.keys(presets));
   const make = presets[name];
   if (make === undefined) return unknown("preset", name, Object.keys(presets));
@@ -62,6 +63,16 @@ export function planOf(options: PlanOptions): Plan | string {
   if (sizes === undefined) return `${sizeOptions(options).join(", ")}: not with --preset ${name}`;
   return { system, machine: `preset ${name}, changed`, domain: pkvmDomain({ ...sizes, ...changed }) };
 }
+
+/** Whose code the bug is in. */
+export function systemOf(bug: FoundBug): string {
+  const domain = bug.search.domain();
+  return isSystemDomain(domain) ? domain.system : "pkvm";
+}
+
+/** What is wrong with a bug on the machine of a system that does not run its code. */
+export const foreignBug = (bug: FoundBug, system: string): string =>
+  `--bug: ${bug.name} is in code of system ${systemOf(bug)}, which no machine of system ${system} runs`;
 
 const defaultPreset = (names: readonly string[]): string => (names.includes("small") ? "small" : (names[0] ?? ""));
 

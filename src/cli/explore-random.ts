@@ -48,7 +48,7 @@ export async function exploreRandom(plan: Plan, options: RandomOptions, terminal
   const report: ExploreReport = new Report(null, terminal);
   const line = statusLine(terminal);
   try {
-    if (isSystemDomain(domain)) throw new RefusedInput("--random", 0, "only pKVM machines are tried at random");
+    if (isSystemDomain(domain)) throw new Error(`a campaign on a machine of ${domain.system}`);
     report.begin(plan, options);
     const state = await runAndKeep(domain, identityOf(plan, options), options, (now) => {
       line.update(

@@ -5,11 +5,20 @@ import { isUnmended, type FoundBug } from "../explore/bugs/index.js";
 import { argumentsOf, type Retelling } from "../explore/counterexample/retelling.js";
 import { defaultStates, type Exploration } from "../explore/explore.js";
 import { causedBy } from "../explore/caller.js";
-import { countsText, endText, findingText, inAllText, ruleName, ruleText, stepText } from "../explore/report.js";
+import {
+  countsText,
+  endText,
+  findingText,
+  grouped,
+  inAllText,
+  namesText,
+  ruleName,
+  ruleText,
+  stepText,
+} from "../explore/report.js";
 import { asksFor, CHEAP_RULES, rulesFor, SEARCH_INVARIANTS } from "../explore/rules.js";
-import { DEFAULT_STATES, type Finding, type SearchCounts } from "../explore/search.js";
+import type { Finding, SearchCounts } from "../explore/search.js";
 import { isSystemDomain, ruleNamesOf } from "../explore/system-domain.js";
-import { DEFAULT_SYSTEM_STATES } from "../explore/system-search.js";
 import { hex, count } from "../machine/names.js";
 import type { ChosenRules, Plan } from "./explore-plan.js";
 import { coloured, type Terminal, writeJson, writeLine } from "./terminal.js";
@@ -146,8 +155,9 @@ function boundsText({ domain }: Plan, { maxStates, seconds, minutes, random = fa
     ...(seconds === undefined ? [] : [count(seconds, "second")]),
     ...(minutes === undefined ? [] : [count(minutes, "minute")]),
   ];
-  if (random) return [...(ways === undefined ? [] : [count(ways, "way")]), ...times].join(", ") || count(60, "second");
-  return [`${(maxStates ?? defaultStates(domain)).toLocaleString("en")} states`, ...times].join(", ");
+  const tried = ways === undefined ? [] : [grouped(ways, "way")];
+  if (random) return [...tried, ...times].join(", ") || count(CAMPAIGN_SECONDS, "second");
+  return [grouped(maxStates ?? defaultStates(domain), "state"), ...times].join(", ");
 }
 
 function rulesVerdict(found: boolean, [search]: readonly Exploration[]): string {

@@ -26,12 +26,14 @@ import { FindingFiles, type FoundThing } from "./explore-files.js";
 import {
   cpuCount,
   declaredRules,
+  foreignBug,
   foreignRule,
   planOf,
   ruleNames,
   type ChosenRules,
   searchedBug,
   sizeOptions,
+  systemOf,
   vmKinds,
   type Plan,
   type PlanOptions,
@@ -142,14 +144,21 @@ function mistakeIn(options: ExploreCommandOptions): string | null {
     return "--seed, --ways and --campaign go with --random";
   }
   if (options.random === true && bug !== undefined) return "--bug: every state is searched, and none at random";
+  if (options.random === true && options.maxStates !== undefined) return "--max-states: --random keeps no states";
+  if (options.random === true && options.all === true) return "--all: --random goes on behind findings";
+  if (bug !== undefined && options.all === true)
+    return "--all does not go with --bug, which is searched until it is found";
+  if (from !== undefined && bug !== undefined && systemOf(bug) !== "pkvm") return foreignBug(bug, "pkvm");
   if (cpus === 2 && workers !== undefined) return "--workers does not go with two CPUs";
   return null;
 }
 
 /** What does not go with the system that is searched, which may be the bug's; null: everything does. */
-function foreignOption({ cpus, rules }: ExploreCommandOptions, { system }: Plan): string | null {
+function foreignOption({ cpus, random, rules }: ExploreCommandOptions, plan: Plan): string | null {
+  const { system } = plan;
+  if (random === true && system !== "pkvm") return "--random: only with --system pkvm";
   if (cpus === 2 && system !== "pkvm") return "--cpus: only with --system pkvm";
-  return rules === undefined ? null : foreignRule(rules, system);
+  return rules === undefined ? null : foreignRule(rules, plan);
 }
 
 /** Searches from a state of a trace. */

@@ -10,7 +10,8 @@ import {
   type SearchOptions,
 } from "./search.js";
 import { isSystemDomain, type AnyDomain } from "./system-domain.js";
-import { SYSTEM_STATES, SystemSearch } from "./system-search.js";
+import { SYSTEM_STATES } from "./system-machine.js";
+import { SystemSearch } from "./system-search.js";
 
 /** States between two looks at the clock. */
 const SLICE = 500;

@@ -64,7 +64,7 @@ export const grouped = (value: number | bigint, noun: string): string =>
 /** `599,456 states, 3,605,642 transitions of 13,038,708 operations tried, depth 24, 20 bytes a state`. */
 export function countsText({ states, transitions, tried, depth, bytesPerState, compared }: SearchCounts): string {
   return (
-    `${grouped(states)} states, ${grouped(transitions)} transitions of ${grouped(tried)} operations tried, ` +
+    `${grouped(states, "state")}, ${grouped(transitions, "transition")} of ${grouped(tried, "operation")} tried, ` +
     `depth ${depth}, ${bytesPerState} bytes a state${compared === undefined ? "" : comparedText(compared)}`
   );
 }
@@ -73,7 +73,7 @@ export function countsText({ states, transitions, tried, depth, bytesPerState, c
 export function inAllText({ states, inAll }: SearchCounts): string | null {
   if (inAll === undefined || inAll.states === BigInt(states)) return null;
   return (
-    `${grouped(states)} states stand for ${grouped(inAll.states)} with ${grouped(inAll.transitions)} transitions: ` +
+    `${grouped(states, "state")} stand for ${inAll.states.toLocaleString("en")} with ${grouped(inAll.transitions, "transition")}: ` +
     "of those that differ in the names of interchangeable pages or VMs alone, one is visited"
   );
 }

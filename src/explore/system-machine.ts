@@ -3,15 +3,17 @@
 
 import { MUTATION_NONE } from "../../assembly/abi/mutations.js";
 import { OPERATION_SIZE } from "../../assembly/abi/operations.js";
-import { Machine } from "../machine/machine.js";
+import type { Machine } from "../machine/machine.js";
 import { packStep, type Step } from "./domain.js";
+import { firstMachine } from "./first-state.js";
 import { asksFor, RULES } from "./rules.js";
 import type { Finding, SearchEnd, SearchOptions } from "./search.js";
 import type { StateTree } from "./state-tree.js";
-import type { Asked, Broken, SystemDomain, Watch } from "./system-domain.js";
+import type { Asked, Broken, SystemDomain, SystemStep, Watch } from "./system-domain.js";
 import { instantiateVariant, type ExploreCore } from "./variant.js";
 
-export const DEFAULT_SYSTEM_STATES = 500_000;
+/** Room for so many states, unless a search says otherwise. */
+export const SYSTEM_STATES = 500_000;
 const WORD_BYTES = 2 ** 28;
 const JOURNAL_ENTRIES = 2 ** 20;
 const NO_STATE = 0xffff_ffff;
@@ -44,7 +46,7 @@ const NOWHERE: Attempt = { bound: null, known: null, isNew: false, broken: null 
 
 export class SystemMachine {
   readonly domain: SystemDomain;
-  readonly #core: ExploreCore
+  readonly #core: ExploreCore;
   readonly #asked: Asked;
   readonly #watch: Watch;
   readonly #records: readonly Records[];
@@ -81,20 +83,14 @@ export class SystemMachine {
   static async start(domain: SystemDomain, options: SearchOptions = {}): Promise<SystemMachine> {
     const core = await instantiateVariant();
     const { exports, memory } = core;
-    const { mutation = MUTATION_NONE, maxStates = DEFAULT_SYSTEM_STATES } = options;
+    const { mutation = MUTATION_NONE, maxStates = SYSTEM_STATES } = options;
     const count = domain.steps.reduce((sum, { calls }) => sum + calls.length, 0);
     const isReserved =
       exports.reserveWords(maxStates, WORD_BYTES) !== 0 && exports.journalReserve(JOURNAL_ENTRIES) !== 0;
     const at = isReserved ? exports.reserveSteps(count) >>> 0 : 0;
     if (at === 0) throw new RangeError(`${maxStates} states do not fit the 4 GiB of WebAssembly memory`);
-    const machine = Machine.createOn(core, domain.config);
+    const machine = firstMachine(domain, core, mutation);
     const records = packSteps(domain, machine.pageSize, new DataView(memory.buffer), at);
-    domain.warmUp(machine);
-    for (const operation of domain.setUp) {
-      const { status, ret, reason } = machine.apply(operation);
-      if (status !== "ok" || ret < 0) throw new Error(`${operation.op}: ${reason ?? status}`);
-    }
-    exports.setMutation(mutation);
     const search = new SystemMachine(core, machine, domain, records, asksFor(options));
     machine.tlb.suppress(options.withoutTlbi ?? null);
     const byDefault = Object.hasOwn(domain.rules, "translation") && domain.onlyByName?.includes("translation") !== true;
@@ -130,13 +126,6 @@ export class SystemMachine {
     for (const [index, step] of this.domain.steps.entries()) if (this.#watch.isPossible(step)) yield index;
   }
 
-  /** Whether this step is possible where the machine is; it is about to be tried. */
-  isPossible(index: number): boolean {
-    const step = this.domain.steps[index];
-    this.#watch.enter();
-    return step !== undefined && this.#watch.isPossible(step);
-  }
-
   /**
    * Tries one step, and undoes it.
    *
@@ -145,12 +134,11 @@ export class SystemMachine {
   attempt(index: number, here: number): Attempt {
     const { exports } = this.#core;
     const mark = exports.mark();
-    const attempt = mark < 0 ? bounded("journal") : this.take(index, here);
+    const attempt = mark < 0 ? bounded("journal") : this.#take(index, here);
     return exports.undoTo(mark) === 0 ? attempt : bounded("journal");
   }
 
-  /** The same, and it is not undone. */
-  take(index: number, here: number): Attempt {
+  #take(index: number, here: number): Attempt {
     const { exports } = this.#core;
     const ret = this.#perform(index);
     if (exports.journalOverflowed() !== 0) return bounded("journal");
@@ -162,21 +150,20 @@ export class SystemMachine {
     const known = this.#visit();
     if (known === NO_STATE) return bounded(exports.areWordsFull() !== 0 ? "parts" : "states");
     const isNew = known === before;
-    const broken = this.#stepBreaks(index, ret, known !== here) ?? (isNew ? this.stateBreaks() : null);
-    return { bound: null, known, isNew, broken };
-  }
-
-  #stepBreaks(index: number, ret: number, hasChanged: boolean): BrokenWithCode | null {
     const step = this.domain.steps[index] ?? { calls: [] };
-    const isKept = this.#asked("refusal") && ret < 0 && hasChanged && !this.#watch.mayKeep(step);
-    const broken = this.#watch.stepBreaks(step, { ret, reason: this.lastReason });
-    if (broken !== null) return { ...broken, code: broken.kind === "refusal" ? -ret : 0, isOfState: false };
-    return isKept ? { kind: "refusal", rule: "refusal", subject: 0n, code: -ret, isOfState: false } : null;
+    const broken = this.#stepBreaks(step, ret) ?? (isNew ? this.stateBreaks() : null);
+    // What a refused call has left behind is told by the rule that it breaks; that it left something is the least to be said.
+    return { bound: null, known, isNew, broken: broken ?? this.#refusalBreaks(step, ret, known !== here) };
   }
 
-  /** REASON_* of the last call. */
-  get lastReason(): number {
-    return this.#core.exports.lastReason();
+  #stepBreaks(step: SystemStep, ret: number): BrokenWithCode | null {
+    const broken = this.#watch.stepBreaks(step, { ret, reason: this.#core.exports.lastReason() });
+    return broken === null ? null : { ...broken, code: broken.kind === "refusal" ? -ret : 0, isOfState: false };
+  }
+
+  #refusalBreaks(step: SystemStep, ret: number, hasChanged: boolean): BrokenWithCode | null {
+    const isKept = this.#asked("refusal") && ret < 0 && hasChanged && !this.#watch.mayKeep(step);
+    return isKept ? { kind: "refusal", rule: "refusal", subject: 0n, code: -ret, isOfState: false } : null;
   }
 
   /** The core's number of the state to which a step leads from a state; null: there is no room for it. */

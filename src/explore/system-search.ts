@@ -82,26 +82,7 @@ export class SystemSearch {
       const next = this.#tree.add(state, index);
       if (broken !== null) this.#broken.add(next);
     }
-    const breach = exports.brokenTranslation();
-    if (breach !== 0) {
-      const subject = BigInt.asUintN(64, exports.translationAddress());
-      this.#found({ kind: "translation", rule: "translation", subject }, state, index, breach);
-      return;
-    }
-    const step = this.#domain.steps[index] ?? { calls: [] };
-    const known = this.#parents.length;
-    const next = this.#visit();
-    if (next === NO_STATE) return;
-    if (next !== state) this.#transitions++;
-    const isKept = this.#asked("refusal") && ret < 0 && next !== state && !this.#watch.mayKeep(step);
-    const refused: Broken | null = isKept ? { kind: "refusal", rule: "refusal", subject: 0n } : null;
-    const broken = this.#watch.stepBreaks(step, { ret, reason: exports.lastReason() });
-    if (next === known) this.#add(state, index);
-    // What a refused call has left behind is told by the rule that it breaks; that it left something is the least to be said.
-    const broke = broken ?? (next === known ? this.#watch.stateBreaks() : null) ?? refused;
-    if (broke === null) return;
-    if (next === known) this.#broken.add(next);
-    this.#found(broke, state, index, broke.kind === "refusal" ? -ret : 0);
+    if (broken !== null) this.#found(broken, state, index);
   }
 
   #found(broken: BrokenWithCode, state: number, index: number): void {

@@ -7,7 +7,7 @@
 import type { Finding, Place, SearchCounts, SearchEnd, SearchOptions } from "./search.js";
 import { NOTHING, StateTree } from "./state-tree.js";
 import type { SystemDomain } from "./system-domain.js";
-import { DEFAULT_SYSTEM_STATES, findingKey, SystemMachine, type Attempt, type BrokenWithCode } from "./system-machine.js";
+import { findingKey, SYSTEM_STATES, SystemMachine, type Attempt, type BrokenWithCode } from "./system-machine.js";
 
 /** States of a block, for each worker. */
 const PART = 256;
@@ -84,7 +84,7 @@ export class SystemShare {
     place: Place,
     stopsAtFirst: boolean,
   ): Promise<SystemShare> {
-    const { maxStates = DEFAULT_SYSTEM_STATES } = options;
+    const { maxStates = SYSTEM_STATES } = options;
     // Those of this worker's part, before it is known which of them come first, and those of all.
     const machine = await SystemMachine.start(domain, { ...options, maxStates: 2 * maxStates + 1 });
     return new SystemShare(machine, place, maxStates, stopsAtFirst);

@@ -127,6 +127,9 @@ function sum(shares: readonly SearchCounts[]): SearchCounts {
     depth: Math.max(one.depth, other.depth),
     bytesPerState: Math.max(one.bytesPerState, other.bytesPerState),
     ...(one.compared === undefined ? {} : { compared: sumCompared(one, other) }),
+    ...(one.inAll === undefined || other.inAll === undefined
+      ? {}
+      : { inAll: { states: one.inAll.states, transitions: one.inAll.transitions + other.inAll.transitions } }),
   }));
 }
 

@@ -89,6 +89,8 @@ test.each(FOUND.filter((bug) => !isUnmended(bug)))(
     expect(mutated.findings.map(({ kind }) => kind)).toContain(bug.search.kind);
     expect(clean?.end).toBe("exhausted");
     expect(finding?.kind).toBe(bug.search.kind);
+    // Also where a rule has a name: no other rule of the kind is broken either.
+    expect(clean?.findings.filter(({ kind }) => kind === bug.search.kind)).toEqual([]);
   },
 );
 

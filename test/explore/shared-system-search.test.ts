@@ -41,21 +41,31 @@ function answerOf(results: readonly Answer[]) {
   return { end, findings, states, expanded, depth, tried: sumOf("tried"), transitions: sumOf("transitions") };
 }
 
-const alone = async (name: DomainName, options: ExploreOptions = {}) => answerOf([await explore(namedDomain(name), options)]);
+const alone = async (name: DomainName, options: ExploreOptions = {}) =>
+  answerOf([await explore(namedDomain(name), options)]);
 const shared = async (name: DomainName, workers: number, options: SharedOptions = {}) =>
   answerOf(await shares(name, workers, options));
 
 // prettier-ignore
 test.each<[string, string, number]>([
   ["pkvm-host", "tiny",     2],
+  ["pkvm-host", "ordinary", 2],
   ["pkvm-ffa",  "tiny",     2],
   ["ffa",       "tiny",     3],
   ["gunyah",    "tiny",     2],
-  ["gunyah",    "contents", 3],
   ["cca",       "tiny",     2],
-  ["pkvm-host",       "ordinary",     2],
 ])("%s, %s, %i workers: every state, as one worker finds them", async (system, preset, workers) => {
   const one = await alone({ system, preset }, { all: true });
   expect(one.end).toBe("exhausted");
   expect(await shared({ system, preset }, workers, { all: true })).toEqual(one);
+});
+
+/** Every twelfth: of each system with such domains. */
+const SOME = BUGS.filter(hasSearch)
+  .filter(({ search }) => isSystemDomain(search.domain()))
+  .filter((_, index) => index % 12 === 0);
+
+test.each(SOME)("$name: two workers stop where one stops", async ({ name, search }) => {
+  const { mutation } = search;
+  expect(await shared({ bug: name }, 2, { mutation })).toEqual(await alone({ bug: name }, { mutation }));
 });

@@ -12,7 +12,7 @@ export const FFA_PROXY_BUGS: readonly Bug[] = [
     source: "6.6 → 6.18 (103e17aac09c), CVE-2025-40266",
     mistake: "where the composite descriptor ends is computed in 32 bits, and wraps: EL2 reads other bytes as ranges",
     breaks: "a message that reaches beyond its end is refused as such",
-    search: { mutation: mutations.FFA_COMPOSITE_OFFSET_WRAP, domain, kind: "watched" },
+    search: { mutation: mutations.FFA_COMPOSITE_OFFSET_WRAP, domain, kind: "watched", rule: "message" },
   },
   {
     ...{ name: "ffa-unaligned-range", section: "4", classes: ["S"] },
@@ -20,7 +20,7 @@ export const FFA_PROXY_BUGS: readonly Bug[] = [
     mistake:
       "a range is shared page by page, but passed on as it came; with pages of 4K the SPMC refuses it, with larger ones not",
     breaks: "what is passed on is what was checked",
-    search: { mutation: mutations.FFA_UNALIGNED_RANGE, domain, kind: "watched" },
+    search: { mutation: mutations.FFA_UNALIGNED_RANGE, domain, kind: "watched", rule: "message" },
   },
   {
     ...{ name: "ffa-reclaim-range-count", section: "4", classes: ["S"] },
@@ -38,7 +38,7 @@ export const FFA_PROXY_BUGS: readonly Bug[] = [
     source: "6.12-era → 7.2 (a6b49d27c179)",
     mistake: "where the access descriptors are is not compared with where the fragment ends",
     breaks: "a message that reaches beyond its end is refused as such",
-    search: { mutation: mutations.FFA_ACCESS_DESCRIPTOR_OFFSET, domain, kind: "watched" },
+    search: { mutation: mutations.FFA_ACCESS_DESCRIPTOR_OFFSET, domain, kind: "watched", rule: "message" },
   },
   {
     ...{ name: "ffa-rx-never-released", section: "4", classes: ["S"] },

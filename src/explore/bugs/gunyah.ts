@@ -6,9 +6,15 @@ import { gunyahParcelDomain, type GunyahParcelSizes } from "../gunyah-parcel-dom
 import * as small from "../gunyah-small-domains.js";
 import type { Bug, BugSearch } from "./bug.js";
 
-const search = (mutation: number, kind: BugSearch["kind"], domain: BugSearch["domain"]): { search: BugSearch } => ({
-  search: { mutation, kind, domain },
-});
+/** `rule`: where the kind has several. */
+function search(
+  mutation: number,
+  kind: BugSearch["kind"],
+  domain: BugSearch["domain"],
+  rule?: string,
+): { search: BugSearch } {
+  return { search: { mutation, kind, domain, ...(rule === undefined ? {} : { rule }) } };
+}
 
 const HYPERVISOR = { section: "gunyah.md 10.1" } as const;
 const MANAGER = { section: "gunyah.md 10.3" } as const;
@@ -31,7 +37,7 @@ export const GUNYAH_BUGS: readonly Bug[] = [
     ...{ name: "gunyah-lookup-length", ...HYPERVISOR, classes: ["S"], source: "hyp c667ce8, 2021-10" },
     mistake: "a look-up over adjacent leaves adds their sizes wrongly",
     breaks: "a look-up answers what is mapped",
-    ...search(mutations.GUNYAH_LOOKUP_LENGTH, "watched", small.gunyahLookupDomain),
+    ...search(mutations.GUNYAH_LOOKUP_LENGTH, "watched", small.gunyahLookupDomain, "lookup"),
   },
   {
     ...{ name: "gunyah-slot-outside-lock", ...HYPERVISOR, classes: ["I"], source: "hyp 4a4f0af, 2022-03" },

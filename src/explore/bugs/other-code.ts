@@ -18,6 +18,7 @@ const HOST_BUGS: readonly Bug[] = [
       mutation: mutations.SHARED_STRUCT_PAGE,
       domain: () => hostDomain(HOST_PRESETS.tiny),
       kind: "watched",
+      rule: "answers",
     },
   },
   {
@@ -31,6 +32,7 @@ const HOST_BUGS: readonly Bug[] = [
       mutation: mutations.NOTIFIER_BEFORE_HANDLE,
       domain: () => hostDomain(HOST_PRESETS.ordinary),
       kind: "watched",
+      rule: "answers",
     },
   },
   {
@@ -75,6 +77,7 @@ const HOST_BUGS: readonly Bug[] = [
       mutation: mutations.PERM_FAULT_WITHOUT_TOPUP,
       domain: () => hostDomain(HOST_PRESETS.block),
       kind: "watched",
+      rule: "answers",
     },
   },
   {
@@ -88,6 +91,7 @@ const HOST_BUGS: readonly Bug[] = [
       mutation: mutations.STALE_VMA,
       domain: () => hostDomain(HOST_PRESETS["preempted-fault"]),
       kind: "watched",
+      rule: "source",
     },
   },
   {
@@ -102,6 +106,7 @@ const HOST_BUGS: readonly Bug[] = [
       mutation: mutations.RECLAIM_CHARGES_WRONG_MM,
       domain: () => hostDomain(HOST_PRESETS.tiny),
       kind: "watched",
+      rule: "charges",
     },
   },
   {
@@ -115,6 +120,7 @@ const HOST_BUGS: readonly Bug[] = [
       mutation: mutations.PFNMAP_BLOCK_SIZE,
       domain: () => hostDomain(HOST_PRESETS.device),
       kind: "watched",
+      rule: "source",
     },
   },
   {
@@ -128,6 +134,7 @@ const HOST_BUGS: readonly Bug[] = [
       mutation: mutations.TEARDOWN_NOTIFIER_RACE,
       domain: () => hostDomain(HOST_PRESETS["preempted-callback"]),
       kind: "watched",
+      rule: "answers",
     },
   },
 ];
@@ -212,6 +219,7 @@ const ANDROID_BUGS: readonly Bug[] = [
       mutation: mutations.THP_ACCOUNTING,
       domain: () => hostDomain(HOST_PRESETS.folio),
       kind: "watched",
+      rule: "charges",
     },
   },
   {
@@ -225,6 +233,7 @@ const ANDROID_BUGS: readonly Bug[] = [
       mutation: mutations.SGLIST_DONATE,
       domain: () => hostDomain(HOST_PRESETS.android),
       kind: "watched",
+      rule: "free",
     },
   },
   {
@@ -238,6 +247,7 @@ const ANDROID_BUGS: readonly Bug[] = [
       mutation: mutations.RELINQUISH_RESETS_FIRMWARE,
       domain: () => hostDomain(HOST_PRESETS.android),
       kind: "watched",
+      rule: "firmware",
     },
   },
   {

@@ -18,13 +18,13 @@ const rmm = (
   ...(typeof shown === "string" ? { whyNot: shown } : { search: shown }),
 });
 
-const found = (mutation: number, kind: FindingKind, sizes: CcaSizes): BugSearch => ({
-  ...{ mutation, kind },
+const found = (mutation: number, kind: FindingKind, sizes: CcaSizes, rule?: string): BugSearch => ({
+  ...{ mutation, kind, ...(rule === undefined ? {} : { rule }) },
   domain: () => ccaDomain(sizes),
 });
 
-const folded = (mutation: number, kind: FindingKind, fullOf: FullOf): BugSearch => ({
-  ...{ mutation, kind },
+const folded = (mutation: number, kind: FindingKind, fullOf: FullOf, rule?: string): BugSearch => ({
+  ...{ mutation, kind, ...(rule === undefined ? {} : { rule }) },
   domain: () => ccaFoldDomain(fullOf),
 });
 
@@ -51,9 +51,9 @@ export const RMM_BUGS: readonly Bug[] = [
     found(mutations.RMM_MULTI_VMID_FLUSH, "translation", { ...MAPPED, planes: 1 })),
   rmm("rmm-smmu-sync-first-only", ["D"], "2ab0f889, 2026-07", "the end of a flush is awaited for the first VMID alone", "a device keeps its translations", NO_DEVICES),
   rmm("rmm-ns-fold", ["S"], "15fc44e4, 2023-09", "host mappings lose their attributes when they are folded, and the count is off by 512", "attributes, counts of tables",
-    folded(mutations.RMM_NS_FOLD, "watched", "host")),
+    folded(mutations.RMM_NS_FOLD, "watched", "host", "fold")),
   rmm("rmm-fold-tautology", ["S"], "8865ec3b, 2024-04", "attributes chosen by the host are compared with themselves", "pages with other rights become one block",
-    folded(mutations.RMM_FOLD_TAUTOLOGY, "watched", "host")),
+    folded(mutations.RMM_FOLD_TAUTOLOGY, "watched", "host", "fold")),
   rmm("rmm-unknown-sets-ram", ["S"], "84a1b161, 2023-09", "data of unknown contents makes its address RAM", "the host makes RAM that the realm did not agree to",
     found(mutations.RMM_UNKNOWN_SETS_RAM, "invariant", ACTIVE)),
   rmm("rmm-update-ripas", ["S"], "0fb44554, cde1fdce, 2023-04", "several pairs of states fall through", "wrong transitions of RIPAS",
@@ -65,7 +65,7 @@ export const RMM_BUGS: readonly Bug[] = [
   rmm("rmm-aliased-granule", ["S"], "2b1d3b4d, 2026-07", "one granule is accepted for two arguments", "a deadlock with itself",
     found(mutations.RMM_ALIASED_GRANULE, "progress", ACTIVE)),
   rmm("rmm-lock-order", ["I"], "5c18af34, 2026-07", "two commands take the same two locks in opposite order", "a deadlock",
-    found(mutations.RMM_LOCK_ORDER, "watched", NEW)),
+    found(mutations.RMM_LOCK_ORDER, "watched", NEW, "lock_order")),
   rmm("rmm-spurious-unlock", ["I", "S*"], "8b591834, 84c62c44, 2024-12", "a lock is released twice", "another owner's lock is released",
     found(mutations.RMM_SPURIOUS_UNLOCK, "panic", MAPPED)),
   rmm("rmm-lock-leak-empty", ["S"], "19eb433a, 2023-11", "a request for nothing returns with its lock held", "a lock that is kept",
